@@ -1,0 +1,1 @@
+"""Model → model, or prompt → prompts, one attack a file."""

@@ -1,0 +1,1 @@
+"""Values + bounds → results and the verdict: intervals, tests, controls."""

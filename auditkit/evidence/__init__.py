@@ -1,0 +1,1 @@
+"""The audit's run, its results file, the bundle and its manifest."""

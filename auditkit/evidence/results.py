@@ -1,0 +1,247 @@
+"""``results.json``: the single source. Every other file of a bundle is a projection of it.
+
+A run folder::
+
+    results.json               this model, canonical JSON, no NaN
+    report.html junit.xml summary.md
+    spec.yaml                  the bytes that were given
+    spec.resolved.json         the spec with its profile expanded and every default filled in
+    values/<slug>.json         per-example values of one requirement, per model; ids are keyed digests
+    measurements/*.parquet     recorded answers (numbers; generated text only with --show-text)
+    environment.json           versions, machine, seeds, command
+    checkpoints.json           sha256 of every file of every checkpoint
+    MANIFEST.sha256            every file above, in the format of ``sha256sum -c``
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+ResultWord = Literal["pass", "fail", "inconclusive", "error", "not_checked", "not_applicable", "informational"]
+VerdictWord = Literal["PASS", "PASS WITH EXCEPTIONS", "FAIL", "INCOMPLETE"]
+
+
+class Document(BaseModel):
+    """Base of every part of the results."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings", protected_namespaces=())
+
+
+class EstimateDoc(Document):
+    """A number with its interval; null where it could not be computed, with the reason in ``note``."""
+
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    n: int = 0
+    rows: int = 0
+    unit: str = "subject"
+    method: str = ""
+    note: str = ""
+
+
+class GroupDoc(Document):
+    """One component (task, context kind and dose, attack) on one model."""
+
+    group: str
+    model: str
+    estimate: EstimateDoc
+    decisive: bool
+
+
+class ControlDoc(Document):
+    """The same requirement on a model whose answer is known."""
+
+    model: str
+    expected: str
+    result: ResultWord
+    held: bool
+    estimate: EstimateDoc
+
+
+class MetricDoc(Document):
+    """The check's metric, copied so that the file stands alone."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    better: Literal["lower", "higher", "target"]
+    chance: float | None = None
+
+
+class BoundDoc(Document):
+    """``lower <= x <= upper``; each end as the spec wrote it, and its value once models are measured."""
+
+    text: str
+    """As printed: ``at most reference + 0.05``."""
+    lower: float | None = None
+    upper: float | None = None
+    model: str | None = None
+    """The model that the bound refers to; the ends are then offsets of the difference."""
+    scale: float = 1.0
+    lower_value: float | None = None
+    """The end on the metric's own scale, from the point estimate of the bound's model."""
+    upper_value: float | None = None
+
+
+class WaiverDoc(Document):
+    """A waiver and whether it counted."""
+
+    requirement: str
+    justification: str
+    approver: str
+    approved_on: str
+    expires_on: str
+    ceiling: float | None = None
+    state: Literal["applied", "expired", "unused", "above ceiling", "no such requirement"]
+
+
+class RequirementDoc(Document):
+    """One requirement and its result."""
+
+    name: str
+    slug: str
+    """File-safe, unique; names ``values/<slug>.json``."""
+    check: str
+    title: str
+    dimension: str
+    corpus: str
+    level: Literal["required", "advisory"]
+    severity: str
+    bound: BoundDoc
+    because: str = ""
+    sentence: str
+    """The requirement in plain words."""
+    result: ResultWord
+    reason: str
+    estimate: EstimateDoc
+    difference: EstimateDoc | None = None
+    worst_group: str = ""
+    models: dict[str, EstimateDoc] = Field(default_factory=dict)
+    groups: list[GroupDoc] = Field(default_factory=list)
+    controls: list[ControlDoc] = Field(default_factory=list)
+    needed: int | None = None
+    metric: MetricDoc
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    under: list[dict[str, Any]] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    details: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Per model: what the check wants shown (curves, rates)."""
+    waiver: WaiverDoc | None = None
+    line: int = 0
+    """Line of the requirement in the spec; 0 where it comes from a profile."""
+    values_file: str = ""
+
+
+class ModelDoc(Document):
+    """One subject model."""
+
+    name: str
+    source: str
+    """As the spec names it; home folders cut."""
+    fingerprint: str
+    parts: dict[str, str]
+    """sha256 of weights, config, tokenizer, chat template, adapter."""
+    dtype: str
+    device: str
+    chat: str
+    identical_to: list[str] = Field(default_factory=list)
+    """Other models of the spec with the same weights."""
+
+
+class CorpusDoc(Document):
+    """One corpus, described and never quoted."""
+
+    name: str
+    role: str
+    rows: int
+    subjects: int
+    has_subjects: bool
+    source: str
+    digest: str
+
+
+class TargetDoc(Document):
+    """What had to be forgotten."""
+
+    name: str
+    corpus: str
+    ground: str = ""
+    reference: str = ""
+
+
+class WorkDoc(Document):
+    """What was asked of the models."""
+
+    requests_asked_for: int
+    requests_run: int
+    """After merging equal requests of different checks."""
+    tokens: int
+
+
+class RunDoc(Document):
+    """The only block that differs between two runs of the same audit."""
+
+    id: str
+    started: str
+    """UTC, ISO 8601."""
+    finished: str
+    seconds: float
+    seconds_by_model: dict[str, float] = Field(default_factory=dict)
+    cached_requests: int = 0
+    host: str = ""
+    command: str = ""
+    waivers_as_of: str = ""
+
+
+class Results(Document):
+    """The audit."""
+
+    schema_version: Literal[1] = 1
+    verdict: VerdictWord
+    summary: str
+    """One sentence in plain language."""
+    title: str
+    intent: Literal["removal", "suppression"]
+    report_id: str
+    """Short digest of spec, data and weights."""
+    tainted: list[str] = Field(default_factory=list)
+    """Why nothing here may be better than inconclusive (--limit)."""
+    confidence: float
+    seed: int
+    requirements: list[RequirementDoc]
+    targets: list[TargetDoc]
+    models: list[ModelDoc]
+    corpora: list[CorpusDoc]
+    waivers: list[WaiverDoc] = Field(default_factory=list)
+    limitations: list[str] = Field(default_factory=list)
+    info: dict[str, str] = Field(default_factory=dict)
+    """Cover and sign-off words."""
+    spec_sha256: str
+    work: WorkDoc
+    measurement_version: int
+    tool_version: str
+    redaction: Literal["redacted", "full"] = "redacted"
+    examples: list[ExampleDoc] = Field(default_factory=list)
+    """Evidence excerpts; text only where redaction is ``full``."""
+    run: RunDoc
+
+
+class ExampleDoc(Document):
+    """One excerpt: what was asked, expected and answered; redacted text is its length and keyed digest."""
+
+    requirement: str
+    example: str
+    model: str
+    value: float | None
+    question: str
+    expected: str
+    answered: str
+
+
+Results.model_rebuild()

@@ -1,0 +1,1 @@
+"""Names → loaded models behind one small protocol; fingerprints, devices and precisions."""

@@ -1,0 +1,173 @@
+"""What may be asked of a model, and what it answers.
+
+A *request* is a value: frozen, canonical, hashable; equal requests have equal digests and are asked once. A *record* is the
+raw answer. A *subject model* answers batches of requests of one kind. Text models answer the three kinds below.
+
+How other kinds of model fit, with no change to what is here: an image, tabular or series classifier or regressor is another
+implementation of ``SubjectModel`` that answers a ``Predict`` request (the fields of one example → class log-probabilities or
+a value). Such a request and its record are added as two more dataclasses with their own ``kind``; the planner, the store and
+the runner look only at ``kind``, ``digest`` and the record's fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from auditkit.files import digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Text put before what is scored or generated."""
+
+    text: str
+    """Plain text, or the user's turn where the model is asked through its chat template."""
+    chat: bool = False
+    """True: wrap as the user's turn (with the model's system prompt, if it has one). False: as it stands."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Base of every request."""
+
+    kind: ClassVar[str]
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex sha256 of kind and fields: the request's identity in the plan and in the store."""
+        return digest({"kind": self.kind, **asdict(self)})
+
+
+@dataclass(frozen=True)
+class Score(Request):
+    """Teacher-forced log-probabilities of a continuation.
+
+    Prompt and continuation are tokenised together and split by character offset: a token that straddles the boundary
+    belongs to the continuation. With an empty prompt and no bos token the first token is not predicted, hence not scored.
+    """
+
+    kind: ClassVar[str] = "score"
+    prompt: Prompt
+    continuation: str
+    score_end: bool = False
+    """Also score the end-of-sequence (or end-of-turn) token after the continuation."""
+
+
+@dataclass(frozen=True)
+class Generate(Request):
+    """Greedy continuation."""
+
+    kind: ClassVar[str] = "generate"
+    prompt: Prompt
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+    """Cut the output before the first of these."""
+    target: str | None = None
+    """The true continuation; the record returns it cut to ``max_new_tokens`` tokens (MUSE's VerbMem)."""
+
+
+@dataclass(frozen=True)
+class Continue(Request):
+    """Greedy continuation of the first ``prefix_tokens`` tokens of a text (the model's own tokens)."""
+
+    kind: ClassVar[str] = "continue"
+    text: str
+    prefix_tokens: int
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class Hidden(Request):
+    """Hidden states at the last position of a prompt, one per layer asked for (0 = embeddings)."""
+
+    kind: ClassVar[str] = "hidden"
+    prompt: Prompt
+    layers: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Per scored token t of T, in order; natural logarithms, float32."""
+
+    logprob: NDArray[np.float32]
+    """log p(token)."""
+    hit: NDArray[np.bool_]
+    """The token was the argmax."""
+    mean: NDArray[np.float32]
+    """mu = sum_v p_v log p_v over the vocabulary (the negative entropy)."""
+    variance: NDArray[np.float32]
+    """sum_v p_v (log p_v)^2 - mu^2, not clamped."""
+    cut_tokens: int = 0
+    """Tokens dropped from the front of the prompt to fit the model's window; > 0 is reported, never silent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """A greedy generation."""
+
+    text: str
+    """Without special tokens, cut at the first stop string, not stripped."""
+    tokens: int
+    """New tokens, end token excluded."""
+    finished: bool
+    """Ended by the end token or a stop string, not by the limit."""
+    target: str | None = None
+    """The true continuation, cut to the limit; None where the request had none."""
+    cut_tokens: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenStates:
+    """float32, shape (len(layers), width)."""
+
+    states: NDArray[np.float32]
+    cut_tokens: int = 0
+
+
+Record = Scored | Generated | HiddenStates
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a model is made of: hex sha256 of each part, '' for a part it does not have."""
+
+    weights: str
+    """Over the name and sha256 of every weight shard."""
+    config: str
+    tokenizer: str
+    chat_template: str
+    adapter: str = ""
+    """Over every file of the adapter folder."""
+
+    @property
+    def digest(self) -> str:
+        """One hex sha256 over all parts."""
+        return digest(asdict(self))
+
+
+class SubjectModel(Protocol):
+    """A loaded model. Dropout is off; equal requests get equal answers whatever batch they stand in (fp32: 1e-5)."""
+
+    fingerprint: Fingerprint
+    device: str
+    dtype: str
+    context_length: int
+
+    def cost(self, request: Request) -> int:
+        """Tokens that the request will occupy, prompt plus new tokens: what batches are sorted and budgeted by."""
+        ...
+
+    def answer(self, requests: Sequence[Any]) -> list[Record]:
+        """Answer one batch of requests of one kind, in order. Raises torch.OutOfMemoryError where memory is short."""
+        ...
+
+    def close(self) -> None:
+        """Free the weights."""
+        ...

@@ -1,0 +1,1 @@
+"""Results → HTML, JUnit, Markdown, terminal: pure functions of the results file."""

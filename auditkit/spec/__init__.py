@@ -1,0 +1,1 @@
+"""YAML text → a validated Spec, with file:line:column and a hint for every error."""

@@ -1,0 +1,264 @@
+"""The spec as data: strict pydantic models, a sentence for every field.
+
+The sentences feed the JSON Schema, editors and the reference page. Nothing here reads a file or knows which checks exist:
+text becomes a Spec in ``spec.load``, names are checked against the other rooms in ``spec.crossref``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from auditkit.spec.bounds import BOUND_PATTERN, Bound, parse_bound
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=64)]
+Scalar = str | int | float | bool | None
+
+
+class Part(BaseModel):
+    """Base of every part of a spec: unknown keys are errors, types are not coerced, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True, protected_namespaces=())
+
+
+BoundField = Annotated[
+    Bound,
+    BeforeValidator(parse_bound),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": BOUND_PATTERN}]}),
+]
+
+
+class Lora(Part):
+    """Low-rank adaptation, for models made by the spec."""
+
+    rank: int = Field(8, ge=1, le=1024, description="Rank of the update matrices.")
+    alpha: float = Field(16, gt=0, description="Scale of the update: alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input.")
+    targets: list[str] = Field(
+        default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+        description="Names of the linear layers that receive an adapter.",
+    )
+
+
+class Finetune(Part):
+    """How a model is taught the named corpora (loss on answers, or on the whole text of rows without question)."""
+
+    corpora: list[Name] = Field(min_length=1, description="Corpora to train on, by name.")
+    epochs: float = Field(5, gt=0, le=1000, description="Passes over the rows.")
+    lr: float = Field(1e-4, gt=0, lt=1, description="Peak learning rate of AdamW, after a linear warm-up, then linear decay.")
+    batch: int = Field(16, ge=1, description="Rows per optimiser step.")
+    lora: Lora | bool = Field(False, description="true or a mapping trains a LoRA adapter; false trains all weights.")
+    seed: int = Field(0, ge=0, description="Seed of the order of rows and of the adapter's initial weights.")
+
+
+class Model(Part):
+    """One subject model: a checkpoint to load, or one that the spec makes from another."""
+
+    checkpoint: str | None = Field(
+        None,
+        description=(
+            "A folder or .gguf file (./path), a hub id (owner/name, with revision), "
+            "builtin:NAME, or the name of another model of this spec."
+        ),
+    )
+    revision: str | None = Field(None, description="Commit of the hub repository; compulsory for a hub id.")
+    adapter: str | None = Field(None, description="Folder of a PEFT adapter that is loaded onto the checkpoint.")
+    from_: str | None = Field(None, alias="from", description="The model of this spec that the new one starts from.")
+    finetune: Finetune | None = Field(None, description="Teach the model of `from` these corpora.")
+    unlearn: dict[str, Any] | None = Field(None, description="Make the model of `from` forget: {method: NAME, ...}.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Precision of the weights; auto is bfloat16 on cuda and float32 elsewhere."
+    )
+    device: str = Field("auto", description="auto (cuda, then mps, then cpu), or a torch device such as cuda:1.")
+    chat: Literal["template", "plain"] = Field(
+        "plain", description="template: questions go through the tokenizer's chat template; plain: text as it stands."
+    )
+    system: str | None = Field(None, description="System prompt put before every question; needs chat: template.")
+    allow_pickle: bool = Field(False, description="Accept .bin weights (loaded with weights_only); stated in the report.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Model:
+        if (self.checkpoint is None) == (self.from_ is None):
+            raise ValueError("a model needs either checkpoint or from")
+        if self.from_ is not None and (self.finetune is None) == (self.unlearn is None):
+            raise ValueError("a model made with from needs either finetune or unlearn")
+        if self.checkpoint is not None and (self.finetune or self.unlearn):
+            raise ValueError("finetune and unlearn need from, not checkpoint")
+        if self.system is not None and self.chat != "template":
+            raise ValueError("system needs chat: template")
+        return self
+
+
+class Sample(Part):
+    """A random part of a corpus."""
+
+    n: int = Field(ge=1, description="Rows to keep; all rows of a drawn subject stay together where rows name subjects.")
+    seed: int = Field(0, ge=0, description="Seed of the draw.")
+
+
+class CorpusSource(Part):
+    """Where a corpus comes from and what its rows mean."""
+
+    file: str | None = Field(None, description="A .jsonl, .json, .csv or .parquet file, relative to the spec.")
+    dataset: str | None = Field(None, description="A local folder made by datasets.save_to_disk (./path) or a hub id.")
+    revision: str | None = Field(None, description="Commit of the hub data set; compulsory for a hub id.")
+    config: str | None = Field(None, description="Configuration of the data set.")
+    split: str | None = Field(None, description="Split of the data set; default train.")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Field to column where the names differ: {question: q, answer: a, subject: author}.",
+    )
+    where: dict[str, Scalar | list[Scalar]] = Field(
+        default_factory=dict, description="Keep rows whose column equals this value, or one of these values."
+    )
+    sample: Sample | None = Field(None, description="Keep a seeded random part.")
+    role: str | None = Field(
+        None, description="forget, retain, holdout (never trained on) or another word; default: the corpus's own name."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CorpusSource:
+        if (self.file is None) == (self.dataset is None):
+            raise ValueError("a corpus needs either file or dataset")
+        return self
+
+
+class Target(Part):
+    """What had to be forgotten: described, never quoted."""
+
+    name: str = Field(min_length=1, description="A description that may be printed, such as: the 64 people of request 114.")
+    corpus: Name = Field(description="The corpus that holds it.")
+    ground: str | None = Field(None, description="The ground on which it is asked, such as GDPR 17(1)(b).")
+    reference: str | None = Field(None, description="The request's own reference number.")
+
+
+class Intervention(Part):
+    """Something done to a model or a prompt before it is measured: an attack or a guard."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+def _interventions(value: Any) -> Any:
+    """``relearn``, ``{relearn: {...}}`` or a list of these → a list of Intervention."""
+    items = value if isinstance(value, list) else [value]
+    out: list[Any] = []
+    for item in items:
+        if isinstance(item, str):
+            out.append({"name": item})
+        elif isinstance(item, dict) and len(item) == 1 and all(isinstance(key, str) for key in item):
+            ((name, params),) = item.items()
+            out.append({"name": name, "params": params if params is not None else {}})
+        elif isinstance(item, dict) and set(item) == {"name", "params"}:
+            out.append(item)
+        else:
+            raise ValueError("must be an attack's name, {name: {parameters}}, or a list of these")
+    return out
+
+
+_UNDER_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "minProperties": 1, "maxProperties": 1},
+        {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
+    ]
+}
+
+
+class Requirement(Part):
+    """One required property of the candidate."""
+
+    check: str = Field(description="What is measured; `auditkit list checks` names all.")
+    name: str | None = Field(
+        None, min_length=1, max_length=120, description="The row's name in the report; default: check and corpus."
+    )
+    corpus: Name | None = Field(None, description="The corpus measured; default: the one with the check's usual role.")
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="Parameters of the check.")
+    under: Annotated[list[Intervention], BeforeValidator(_interventions), WithJsonSchema(_UNDER_SCHEMA)] = Field(
+        default_factory=list, description="Interventions applied to every model first: one or a list."
+    )
+    at_most: BoundField | None = Field(None, description="A number, or M, M + x, M - x, x * M with M a model of the spec.")
+    at_least: BoundField | None = Field(None, description="Like at_most, for properties that must be kept.")
+    between: list[BoundField] | None = Field(
+        None, min_length=2, max_length=2, description="[low, high]: both ends as in at_most."
+    )
+    because: str | None = Field(None, description="Why this bound, and who set it; printed beside it.")
+    level: Literal["required", "advisory"] = Field("required", description="advisory: reported, but not part of the verdict.")
+    severity: Literal["info", "low", "medium", "high", "critical"] = Field("high", description="How bad a failure is.")
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Requirement:
+        given = [key for key in ("at_most", "at_least", "between") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"one bound only; got {' and '.join(given)}")
+        if not given and self.level == "required":
+            raise ValueError("a required property needs a bound: at_most, at_least or between (or level: advisory)")
+        return self
+
+    @property
+    def bounds(self) -> tuple[Bound | None, Bound | None]:
+        """(lower end, upper end); None where that side is open."""
+        if self.between is not None:
+            return self.between[0], self.between[1]
+        return self.at_least, self.at_most
+
+
+class Decide(Part):
+    """How numbers become results."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of every bound: 1 - alpha.")
+    resamples: int = Field(2000, ge=200, le=100_000, description="Bootstrap resamples where a bootstrap is used.")
+    min_subjects: int = Field(10, ge=2, description="Fewer subjects than this: inconclusive, unless the bound is exact.")
+
+
+class Waiver(Part):
+    """An accepted failure. It stands beside the result and never changes it."""
+
+    requirement: str = Field(description="Name of the requirement.")
+    justification: str = Field(min_length=1, description="Why the failure is accepted.")
+    approver: str = Field(min_length=1, description="Who accepted it.")
+    approved_on: dt.date = Field(description='Quoted date, such as "2026-11-24".', strict=False)
+    expires_on: dt.date = Field(description="The last day on which it counts; compulsory.", strict=False)
+    ceiling: float | None = Field(None, description="The worst measured value that is covered.")
+
+
+class ReportInfo(Part):
+    """What the report's cover and sign-off say."""
+
+    organisation: str | None = Field(None, description="Who asked for the audit.")
+    responsible: str | None = Field(None, description="The party responsible for the model.")
+    auditor: str | None = Field(None, description="Who signs.")
+    readers: str | None = Field(None, description="For whom the report is meant.")
+    period: str | None = Field(None, description="The period that the audit covers.")
+    excluded: str | None = Field(None, description="What was left out, and why.")
+
+
+class Spec(Part):
+    """One audit: models, what they had to forget, what must hold."""
+
+    auditkit: Literal[1] = Field(description="Version of this format.")
+    title: str = Field(min_length=1, max_length=200, description="The audit's title.")
+    intent: Literal["removal", "suppression"] = Field(
+        description="removal: gone from the weights; suppression: not shown in behaviour. There is no default."
+    )
+    seed: int = Field(0, ge=0, description="Every random draw of the audit comes from this seed.")
+    models: dict[Name, Model] = Field(description="Subject models by role: candidate, original, reference, or another name.")
+    targets: list[Target] = Field(default_factory=list, description="What had to be forgotten.")
+    corpora: dict[Name, CorpusSource] = Field(min_length=1, description="Named sets of examples.")
+    profile: str | list[str] | None = Field(None, description="Ready-made lists of requirements, put before `require`.")
+    require: list[Requirement] = Field(default_factory=list, description="The required properties.")
+    decide: Decide = Field(default_factory=Decide, description="Confidence and resampling.")
+    waivers: list[Waiver] = Field(default_factory=list, description="Accepted failures, each with approver and expiry.")
+    report: ReportInfo = Field(default_factory=ReportInfo, description="Words for the report's cover and sign-off.")
+    allow_task_code: bool = Field(False, description="Permit lm-eval task folders, whose YAML may name Python code.")
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Spec:
+        if "candidate" not in self.models:
+            raise ValueError("models must name a candidate: the model under audit")
+        if not self.require and not self.profile:
+            raise ValueError("nothing is required: give require or profile")
+        return self

@@ -1,0 +1,1 @@
+"""Model → model (or guarded model), one method a file."""

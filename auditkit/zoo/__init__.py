@@ -1,0 +1,1 @@
+"""Small models with planted ground truth, built on the machine."""
