@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from auditkit.corpora.example import Corpus
+    from auditkit.corpora.example import Corpus, Example
     from auditkit.models.protocol import Record, Request
 
 
@@ -110,6 +110,8 @@ class Context(Generic[P]):
     """Name of the requirement, for messages."""
     task_code: bool = False
     """The spec permits lm-eval task folders."""
+    folder: str = "."
+    """Folder of the spec: relative paths among the parameters start there."""
 
     def role(self, role: str) -> Corpus | None:
         """The first corpus with that role, or None."""
@@ -165,9 +167,21 @@ class Check(ABC, Generic[P]):
     def values(self, context: Context[P], answers: Answers, reference: Answers | None) -> Values:
         """Per-example values of one model; ``reference`` answers the same requests, where the spec has that model."""
 
+    def metric_for(self, params: P) -> Metric:
+        """The metric under these parameters (a share of subjects has another name and range than a mean)."""
+        return self.metric
+
     def fields_for(self, params: P) -> tuple[str, ...]:
         """Fields that the rows must have under these parameters."""
         return self.fields
+
+    def shown(self, context: Context[P], example: Example) -> Request | None:
+        """The request whose generation stands for this row in the report's excerpts; None where nothing is generated."""
+        return None
+
+    def veto(self, params: P, samples: Mapping[str, Values]) -> str:
+        """Why these values, seen over all models, may not decide (a model that reads no context); '' where they may."""
+        return ""
 
     def problems(self, context: Context[P]) -> Iterable[str]:
         """Faults in the parameters that only the data shows (an unknown corpus in ``shots_from``), in words."""

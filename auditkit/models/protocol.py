@@ -23,75 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """Text put before what is scored or generated."""
-
-    text: str
-    """Plain text, or the user's turn where the model is asked through its chat template."""
-    chat: bool = False
-    """True: wrap as the user's turn (with the model's system prompt, if it has one). False: as it stands."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """Base of every request."""
-
-    kind: ClassVar[str]
-
-    @cached_property
-    def digest(self) -> str:
-        """Hex sha256 of kind and fields: the request's identity in the plan and in the store."""
-        return digest({"kind": self.kind, **asdict(self)})
-
-
-@dataclass(frozen=True)
-class Score(Request):
-    """Teacher-forced log-probabilities of a continuation.
-
-    Prompt and continuation are tokenised together and split by character offset: a token that straddles the boundary
-    belongs to the continuation. With an empty prompt and no bos token the first token is not predicted, hence not scored.
-    """
-
-    kind: ClassVar[str] = "score"
-    prompt: Prompt
-    continuation: str
-    score_end: bool = False
-    """Also score the end-of-sequence (or end-of-turn) token after the continuation."""
-
-
-@dataclass(frozen=True)
-class Generate(Request):
-    """Greedy continuation."""
-
-    kind: ClassVar[str] = "generate"
-    prompt: Prompt
-    max_new_tokens: int
-    stop: tuple[str, ...] = ()
-    """Cut the output before the first of these."""
-    target: str | None = None
-    """The true continuation; the record returns it cut to ``max_new_tokens`` tokens (MUSE's VerbMem)."""
-
-
-@dataclass(frozen=True)
-class Continue(Request):
-    """Greedy continuation of the first ``prefix_tokens`` tokens of a text (the model's own tokens)."""
-
-    kind: ClassVar[str] = "continue"
-    text: str
-    prefix_tokens: int
-    max_new_tokens: int
-
-
-@dataclass(frozen=True)
-class Hidden(Request):
-    """Hidden states at the last position of a prompt, one per layer asked for (0 = embeddings)."""
-
-    kind: ClassVar[str] = "hidden"
-    prompt: Prompt
-    layers: tuple[int, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class Scored:
     """Per scored token t of T, in order; natural logarithms, float32."""
@@ -135,6 +66,111 @@ Record = Scored | Generated | HiddenStates
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """Text put before what is scored or generated."""
+
+    text: str
+    """Plain text, or the user's turn where the model is asked through its chat template."""
+    chat: bool = False
+    """True: wrap as the user's turn (with the model's system prompt, if it has one). False: as it stands."""
+
+    @property
+    def lead(self) -> str:
+        """See ``Request.lead``."""
+        return f"{'chat' if self.chat else 'plain'}:{self.text}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Base of every request."""
+
+    kind: ClassVar[str]
+    record: ClassVar[type[Record]]
+    """What answers it."""
+
+    @property
+    def lead(self) -> str:
+        """Text from the beginning of what the model reads: requests with equal beginnings are put into one batch."""
+        return ""
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex sha256 of kind and fields: the request's identity in the plan and in the store."""
+        return digest({"kind": self.kind, **asdict(self)})
+
+
+@dataclass(frozen=True)
+class Score(Request):
+    """Teacher-forced log-probabilities of a continuation.
+
+    Prompt and continuation are tokenised together and split by character offset: a token that straddles the boundary
+    belongs to the continuation. With an empty prompt and no bos token the first token is not predicted, hence not scored.
+    """
+
+    kind: ClassVar[str] = "score"
+    record: ClassVar[type[Record]] = Scored
+    prompt: Prompt
+    continuation: str
+    score_end: bool = False
+    """Also score the end-of-sequence (or end-of-turn) token after the continuation."""
+
+    @property
+    def lead(self) -> str:
+        """See ``Request``."""
+        return self.prompt.lead
+
+
+@dataclass(frozen=True)
+class Generate(Request):
+    """Greedy continuation."""
+
+    kind: ClassVar[str] = "generate"
+    record: ClassVar[type[Record]] = Generated
+    prompt: Prompt
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+    """Cut the output before the first of these."""
+    target: str | None = None
+    """The true continuation; the record returns it cut to ``max_new_tokens`` tokens (MUSE's VerbMem)."""
+
+    @property
+    def lead(self) -> str:
+        """See ``Request``."""
+        return self.prompt.lead
+
+
+@dataclass(frozen=True)
+class Continue(Request):
+    """Greedy continuation of the first ``prefix_tokens`` tokens of a text (the model's own tokens)."""
+
+    kind: ClassVar[str] = "continue"
+    record: ClassVar[type[Record]] = Generated
+    text: str
+    prefix_tokens: int
+    max_new_tokens: int
+
+    @property
+    def lead(self) -> str:
+        """See ``Request``."""
+        return self.text
+
+
+@dataclass(frozen=True)
+class Hidden(Request):
+    """Hidden states at the last position of a prompt, one per layer asked for (0 = embeddings)."""
+
+    kind: ClassVar[str] = "hidden"
+    record: ClassVar[type[Record]] = HiddenStates
+    prompt: Prompt
+    layers: tuple[int, ...]
+
+    @property
+    def lead(self) -> str:
+        """See ``Request``."""
+        return self.prompt.lead
+
+
+@dataclass(frozen=True)
 class Fingerprint:
     """What a model is made of: hex sha256 of each part, '' for a part it does not have."""
 
@@ -151,6 +187,10 @@ class Fingerprint:
         """One hex sha256 over all parts."""
         return digest(asdict(self))
 
+    def parts(self) -> dict[str, str]:
+        """The parts that there are, by name."""
+        return {name: value for name, value in asdict(self).items() if value}
+
 
 class SubjectModel(Protocol):
     """A loaded model. Dropout is off; equal requests get equal answers whatever batch they stand in (fp32: 1e-5)."""
@@ -162,6 +202,10 @@ class SubjectModel(Protocol):
 
     def cost(self, request: Request) -> int:
         """Tokens that the request will occupy, prompt plus new tokens: what batches are sorted and budgeted by."""
+        ...
+
+    def shared(self, requests: Sequence[Any]) -> int:
+        """Tokens at the beginning that all these requests have in common and that a batch of them is charged once."""
         ...
 
     def answer(self, requests: Sequence[Any]) -> list[Record]:

@@ -1,27 +1,62 @@
 """The spec as data: strict pydantic models, a sentence for every field.
 
 The sentences feed the JSON Schema, editors and the reference page. Nothing here reads a file or knows which checks exist:
-text becomes a Spec in ``spec.load``, names are checked against the other rooms in ``spec.crossref``.
+text becomes a Spec in ``spec.load``, which also sees to it that every name used is a name given.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from auditkit.spec.bounds import BOUND_PATTERN, Bound, parse_bound
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=64)]
+NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
+MODEL_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+DEVICE_PATTERN = r"^(auto|cpu|mps|(cuda|xpu)(:[0-9]{1,3})?)$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
+ModelName = Annotated[str, Field(pattern=MODEL_PATTERN, max_length=64)]
+"""Without dot and dash, so that ``a-0.1`` in a bound can only mean a minus 0.1."""
 Scalar = str | int | float | bool | None
 
 
 class Part(BaseModel):
     """Base of every part of a spec: unknown keys are errors, types are not coerced, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, populate_by_name=True, protected_namespaces=(), allow_inf_nan=False
+    )
+    unknown_key_hint: ClassVar[str] = ""
+    """Where a key that is no field of this part, nor close to one, most likely belongs."""
 
+
+def _iso_date(value: Any) -> Any:
+    """Text such as 2026-11-24 → date; pydantic's own lax mode would also take a number for seconds since 1970."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    try:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+            return dt.date.fromisoformat(value)
+    except ValueError:
+        pass
+    got = repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    raise ValueError(f'must be a date in quotes, such as "2026-11-24"; got {got}')
+
+
+IsoDate = Annotated[dt.date, BeforeValidator(_iso_date)]
 
 BoundField = Annotated[
     Bound,
@@ -72,7 +107,9 @@ class Model(Part):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Precision of the weights; auto is bfloat16 on cuda and float32 elsewhere."
     )
-    device: str = Field("auto", description="auto (cuda, then mps, then cpu), or a torch device such as cuda:1.")
+    device: str = Field(
+        "auto", pattern=DEVICE_PATTERN, description="auto (cuda, then mps, then cpu), or a torch device such as cuda:1."
+    )
     chat: Literal["template", "plain"] = Field(
         "plain", description="template: questions go through the tokenizer's chat template; plain: text as it stands."
     )
@@ -82,13 +119,15 @@ class Model(Part):
     @model_validator(mode="after")
     def _one_origin(self) -> Model:
         if (self.checkpoint is None) == (self.from_ is None):
-            raise ValueError("a model needs either checkpoint or from")
+            raise ValueError(f"must have either checkpoint or from; got {'neither' if self.from_ is None else 'both'}")
         if self.from_ is not None and (self.finetune is None) == (self.unlearn is None):
-            raise ValueError("a model made with from needs either finetune or unlearn")
-        if self.checkpoint is not None and (self.finetune or self.unlearn):
-            raise ValueError("finetune and unlearn need from, not checkpoint")
+            raise ValueError(f"from needs either finetune or unlearn; got {'neither' if self.unlearn is None else 'both'}")
+        if self.checkpoint is not None and (self.finetune is not None or self.unlearn is not None):
+            raise ValueError("finetune and unlearn need from; got checkpoint")
+        if self.from_ is not None and (self.adapter is not None or self.revision is not None):
+            raise ValueError("adapter and revision need checkpoint; got from")
         if self.system is not None and self.chat != "template":
-            raise ValueError("system needs chat: template")
+            raise ValueError("system needs chat: template; got chat: plain")
         return self
 
 
@@ -122,7 +161,10 @@ class CorpusSource(Part):
     @model_validator(mode="after")
     def _one_source(self) -> CorpusSource:
         if (self.file is None) == (self.dataset is None):
-            raise ValueError("a corpus needs either file or dataset")
+            raise ValueError(f"must have either file or dataset; got {'neither' if self.file is None else 'both'}")
+        given = [key for key in ("revision", "config", "split") if getattr(self, key) is not None]
+        if self.file is not None and given:
+            raise ValueError(f"{' and '.join(given)} {'needs' if len(given) == 1 else 'need'} dataset; got file")
         return self
 
 
@@ -138,8 +180,8 @@ class Target(Part):
 class Intervention(Part):
     """Something done to a model or a prompt before it is measured: an attack or a guard."""
 
-    name: str
-    params: dict[str, Any] = Field(default_factory=dict)
+    name: str = Field(min_length=1, description="The attack's or guard's name.")
+    params: dict[str, Any] = Field(default_factory=dict, description="Its parameters.")
 
 
 def _interventions(value: Any) -> Any:
@@ -152,10 +194,11 @@ def _interventions(value: Any) -> Any:
         elif isinstance(item, dict) and len(item) == 1 and all(isinstance(key, str) for key in item):
             ((name, params),) = item.items()
             out.append({"name": name, "params": params if params is not None else {}})
-        elif isinstance(item, dict) and set(item) == {"name", "params"}:
+        elif isinstance(item, Intervention) or (isinstance(item, dict) and set(item) == {"name", "params"}):
             out.append(item)
         else:
-            raise ValueError("must be an attack's name, {name: {parameters}}, or a list of these")
+            got = "a mapping of several keys" if isinstance(item, dict) else repr(item)[:60]
+            raise ValueError(f"must be an attack's name, {{name: {{parameters}}}}, or a list of these; got {got}")
     return out
 
 
@@ -171,7 +214,9 @@ _UNDER_SCHEMA = {
 class Requirement(Part):
     """One required property of the candidate."""
 
-    check: str = Field(description="What is measured; `auditkit list checks` names all.")
+    unknown_key_hint: ClassVar[str] = "parameters of the check stand under with:"
+
+    check: str = Field(min_length=1, description="What is measured; `auditkit list checks` names all.")
     name: str | None = Field(
         None, min_length=1, max_length=120, description="The row's name in the report; default: check and corpus."
     )
@@ -189,13 +234,25 @@ class Requirement(Part):
     level: Literal["required", "advisory"] = Field("required", description="advisory: reported, but not part of the verdict.")
     severity: Literal["info", "low", "medium", "high", "critical"] = Field("high", description="How bad a failure is.")
 
+    @field_validator("between", mode="before")
+    @classmethod
+    def _two_ends(cls, value: Any) -> Any:
+        if value is None or (isinstance(value, list) and len(value) == 2):
+            return value
+        got = f"{len(value)} of them" if isinstance(value, list) else str(value)[:60]
+        raise ValueError(f"must be [low, high]; got {got}")
+
     @model_validator(mode="after")
     def _one_bound(self) -> Requirement:
         given = [key for key in ("at_most", "at_least", "between") if getattr(self, key) is not None]
         if len(given) > 1:
-            raise ValueError(f"one bound only; got {' and '.join(given)}")
+            raise ValueError(f"must have one bound only; got {' and '.join(given)}")
         if not given and self.level == "required":
-            raise ValueError("a required property needs a bound: at_most, at_least or between (or level: advisory)")
+            raise ValueError("must have a bound (at_most, at_least or between), or level: advisory; got neither")
+        low, high = self.bounds
+        same_kind = low is not None and high is not None and (low.model, low.scale) == (high.model, high.scale)
+        if low is not None and high is not None and same_kind and low.offset > high.offset:
+            raise ValueError(f"between must be [low, high]; got [{low}, {high}]")
         return self
 
     @property
@@ -220,9 +277,15 @@ class Waiver(Part):
     requirement: str = Field(description="Name of the requirement.")
     justification: str = Field(min_length=1, description="Why the failure is accepted.")
     approver: str = Field(min_length=1, description="Who accepted it.")
-    approved_on: dt.date = Field(description='Quoted date, such as "2026-11-24".', strict=False)
-    expires_on: dt.date = Field(description="The last day on which it counts; compulsory.", strict=False)
+    approved_on: IsoDate = Field(description='Quoted date, such as "2026-11-24".')
+    expires_on: IsoDate = Field(description="The last day on which it counts, as a quoted date; compulsory.")
     ceiling: float | None = Field(None, description="The worst measured value that is covered.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Waiver:
+        if self.expires_on < self.approved_on:
+            raise ValueError(f"expires_on must not be before approved_on; got {self.expires_on} before {self.approved_on}")
+        return self
 
 
 class ReportInfo(Part):
@@ -245,7 +308,9 @@ class Spec(Part):
         description="removal: gone from the weights; suppression: not shown in behaviour. There is no default."
     )
     seed: int = Field(0, ge=0, description="Every random draw of the audit comes from this seed.")
-    models: dict[Name, Model] = Field(description="Subject models by role: candidate, original, reference, or another name.")
+    models: dict[ModelName, Model] = Field(
+        description="Subject models by role: candidate, original, reference, or another name."
+    )
     targets: list[Target] = Field(default_factory=list, description="What had to be forgotten.")
     corpora: dict[Name, CorpusSource] = Field(min_length=1, description="Named sets of examples.")
     profile: str | list[str] | None = Field(None, description="Ready-made lists of requirements, put before `require`.")
@@ -255,10 +320,15 @@ class Spec(Part):
     report: ReportInfo = Field(default_factory=ReportInfo, description="Words for the report's cover and sign-off.")
     allow_task_code: bool = Field(False, description="Permit lm-eval task folders, whose YAML may name Python code.")
 
+    @field_validator("models", mode="after")
+    @classmethod
+    def _has_candidate(cls, models: dict[str, Model]) -> dict[str, Model]:
+        if "candidate" not in models:
+            raise ValueError(f"must name a candidate, the model under audit; got {', '.join(models) or 'no model'}")
+        return models
+
     @model_validator(mode="after")
     def _something_to_do(self) -> Spec:
-        if "candidate" not in self.models:
-            raise ValueError("models must name a candidate: the model under audit")
         if not self.require and not self.profile:
-            raise ValueError("nothing is required: give require or profile")
+            raise ValueError("must require something; got neither require nor profile")
         return self

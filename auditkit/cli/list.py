@@ -1,0 +1,61 @@
+"""``auditkit list``: what there is."""
+
+from __future__ import annotations
+
+import click
+
+KINDS = ("checks", "attacks", "methods", "profiles", "formats", "models")
+
+
+@click.command(help="List checks, attacks, unlearning methods, profiles, report formats or built-in models.")
+@click.argument("kind", type=click.Choice(KINDS))
+def command(kind: str) -> None:
+    """One line each."""
+    lines = _LISTS[kind]()
+    click.echo("\n".join(lines) if lines else f"no {kind} are installed")
+
+
+def _checks() -> list[str]:
+    from auditkit.checks import CHECKS
+
+    return [f"{name:26}{CHECKS.get(name).summary}" for name in CHECKS.names()]
+
+
+def _attacks() -> list[str]:
+    from auditkit.attacks import ATTACKS
+
+    return list(ATTACKS.names())
+
+
+def _methods() -> list[str]:
+    from auditkit.unlearning import METHODS
+
+    return list(METHODS.names())
+
+
+def _profiles() -> list[str]:
+    from auditkit.spec.profiles import profile_names, profile_summary
+
+    return [f"{name:26}{profile_summary(name)}" for name in profile_names()]
+
+
+def _formats() -> list[str]:
+    from auditkit.reporting import FORMATS
+
+    return [f"{name:26}{FORMATS.get(name).filename}" for name in FORMATS.names()]
+
+
+def _models() -> list[str]:
+    from auditkit.models.builtin import BUILTINS
+
+    return [f"builtin:{name}" for name in sorted(BUILTINS)]
+
+
+_LISTS = {
+    "checks": _checks,
+    "attacks": _attacks,
+    "methods": _methods,
+    "profiles": _profiles,
+    "formats": _formats,
+    "models": _models,
+}

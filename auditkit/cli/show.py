@@ -1,0 +1,53 @@
+"""``auditkit show``: one check or profile in full."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import click
+
+from auditkit.errors import UserError, did_you_mean
+
+
+@click.command(help="Show one check (what it measures, parameters, source, limits) or one profile (its requirements).")
+@click.argument("name")
+def command(name: str) -> None:
+    """Raises UserError for an unknown name."""
+    from auditkit.checks import CHECKS
+    from auditkit.spec.profiles import profile_names, profile_text
+
+    if name in CHECKS.names():
+        click.echo(_check(CHECKS.get(name)))
+    elif name in profile_names():
+        click.echo(profile_text(name))
+    else:
+        known = (*CHECKS.names(), *profile_names())
+        raise UserError(f"no check or profile is called {name!r}; {did_you_mean(name, known)}")
+
+
+def _check(check: Any) -> str:
+    metric = check.metric
+    chance = "measured on the reference" if metric.chance is None else f"{metric.chance:g}"
+    better = {"lower": "lower is better", "higher": "higher is better", "target": "both sides are bad"}[metric.better]
+    lines = [
+        f"{check.name}: {check.title}",
+        "",
+        *_wrap(check.summary),
+        "",
+        f"  metric     {metric.name} in {metric.unit}, {metric.low:g} to {metric.high:g}, {better}; chance level {chance}",
+        f"  corpus     role {check.role}" + (f"; also needs {', '.join(check.other_roles)}" if check.other_roles else ""),
+        f"  fields     {', '.join(check.fields) or 'any'}",
+        f"  reference  {'needed' if check.needs_reference else 'used as control where the spec has one'}",
+        "",
+        "  parameters (under `with:`)",
+    ]
+    for key, field in check.params.model_fields.items():
+        lines.append(f"    {key}: {field.get_default(call_default_factory=True)!r}")
+        lines.extend(_wrap(field.description or "", "      "))
+    lines += ["", "  source", *_wrap(check.source, "    "), "", "  what it cannot show", *_wrap(check.limits, "    ")]
+    return "\n".join(lines)
+
+
+def _wrap(text: str, indent: str = "  ") -> list[str]:
+    return textwrap.wrap(text, 96, initial_indent=indent, subsequent_indent=indent)

@@ -1,0 +1,26 @@
+"""``auditkit validate``: everything that can be known without loading a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from auditkit.cli._options import options, spec_options
+
+
+@click.command(help="Check a spec: fields, cross-references, data files and checkpoint folders. Loads no model.")
+@spec_options
+def command(**given: Any) -> None:
+    """Prints what was checked, and nothing else."""
+    from auditkit.evidence.prepare import prepare
+
+    audit = prepare(given["spec"], options(**given))
+    required = sum(job.requirement.level == "required" for job in audit.jobs)
+    rows = sum(len(corpus.examples) for corpus in audit.corpora.values())
+    click.echo(
+        f"{given['spec']}: valid\n"
+        f"  {len(audit.jobs)} requirements ({required} required), {len(audit.sources)} models to measure, "
+        f"{len(audit.corpora)} corpora with {rows} rows\n"
+        "  checked: fields, names, bounds, parameters, data files, checkpoint folders; not checked: weights (no model was loaded)"
+    )

@@ -1,0 +1,52 @@
+"""``auditkit verify``: measure, decide, report, exit."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auditkit.cli._options import options, spec_options
+from auditkit.errors import ExitCode
+
+
+@click.command(help="Run the audit: measure the models, decide every requirement, write the report, exit with the verdict.")
+@spec_options
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run; default: auditkit-runs/SPEC-ID.")
+@click.option("--show-text", is_flag=True, help="Write forget text and generations into the report (default: redacted).")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 whatever the verdict (errors keep their code).")
+@click.option("--no-waivers", is_flag=True, help="Exit 1 for PASS WITH EXCEPTIONS.")
+@click.option("--quiet", is_flag=True, help="No progress; the table and the verdict only.")
+def command(run_dir: Path | None, show_text: bool, exit_zero: bool, no_waivers: bool, quiet: bool, **given: Any) -> int:
+    """Every report is written before the exit code is decided."""
+    from auditkit.cli._output import exit_code, print_results
+    from auditkit.evidence.audit import run
+    from auditkit.evidence.bundle import write_bundle
+    from auditkit.evidence.prepare import prepare
+    from auditkit.measurement.progress import progress_for
+
+    audit = prepare(given["spec"], options(**given))
+    command_line = shlex.join(["auditkit", *sys.argv[1:]])
+    with progress_for(quiet=quiet) as progress:
+        outcome = run(audit, progress=progress, run_dir=run_dir, show_text=show_text, command=command_line)
+    folder = write_bundle(outcome, _reports(outcome, given["spec"]))
+    print_results(outcome.results, folder)
+    return int(ExitCode.PASS if exit_zero else exit_code(outcome.results, no_waivers=no_waivers))
+
+
+def _reports(outcome: Any, spec: Path) -> dict[str, str]:
+    """Every registered format, and the CI's own summary and annotations where it asks for them."""
+    from auditkit.reporting import FORMATS, annotations, render_all
+
+    reports = render_all(outcome.results, outcome.values)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as stream:
+            stream.write(reports[FORMATS.get("summary").filename])
+    if os.environ.get("GITHUB_ACTIONS"):
+        click.echo(annotations(outcome.results, str(spec)))
+    return reports

@@ -1,0 +1,175 @@
+"""Values → requirement documents and the verdict: the one path, for a fresh run and for a re-decision from a bundle."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from auditkit.decisions.types import Estimate, Judgement, Result, Verdict
+from auditkit.evidence.results import BoundDoc, EstimateDoc, MetricDoc, RequirementDoc, WaiverDoc
+
+if TYPE_CHECKING:
+    from auditkit.checks._base import Check, Values
+    from auditkit.spec.bounds import Bound
+    from auditkit.spec.model import Requirement, Spec
+
+_NOTHING = Estimate(None, None, None, 0, 0, "subject", "", "not measured")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One requirement with what was measured for it, or why it was not."""
+
+    requirement: Requirement
+    slug: str
+    check: Check[Any]
+    corpus: str
+    line: int
+    samples: Mapping[str, Values]
+    """Values by model; empty where nothing was measured."""
+    parameters: Mapping[str, Any]
+    not_checked: str = ""
+    """Why it was not measured at all."""
+    error: str = ""
+    """How the check broke."""
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What the audit came to."""
+
+    requirements: list[RequirementDoc]
+    waivers: list[WaiverDoc]
+    verdict: Verdict
+    summary: str
+
+
+def conclude(
+    items: Sequence[Item], spec: Spec, *, standing: Sequence[RequirementDoc], tainted: bool, as_of: dt.date
+) -> Conclusion:
+    """Judge every requirement, apply taint and waivers, and compute the verdict and its sentence.
+
+    ``standing`` are results that no bound can change (identical weights).
+    """
+    from auditkit.decisions.verdict import apply_waivers, summarise, taint, verdict
+
+    judged = [(item, _judgement(item, spec)) for item in items]
+    if tainted:
+        judged = [(item, taint(judgement)) for item, judgement in judged]
+    waivers = apply_waivers(spec.waivers, [(_name(item), judgement) for item, judgement in judged], as_of=as_of)
+    documents = [_document(item, judgement, waivers) for item, judgement in judged]
+    rows = [(doc.level, Result(doc.result), doc.waiver is not None and doc.waiver.state == "applied") for doc in documents]
+    word = verdict(rows)
+    return documents, word, summarise(word, rows)
+
+
+def _name(item: Item) -> str:
+    return item.requirement.name or item.requirement.check
+
+
+def _judgement(item: Item, spec: Spec) -> Judgement:
+    from auditkit.decisions.judge import judge
+
+    if item.not_checked:
+        return Judgement(Result.NOT_CHECKED, item.not_checked, _NOTHING)
+    if item.error:
+        return Judgement(Result.ERROR, item.error, _NOTHING)
+    params = item.check.params.model_validate(item.requirement.with_)
+    judgement = judge(
+        metric=item.check.metric,
+        statistic=item.check.statistic(params),
+        bounds=item.requirement.bounds,
+        samples=item.samples,
+        decide=spec.decide,
+        rng_seed=spec.seed,
+    )
+    return judgement
+
+
+def bound_text(requirement: Requirement) -> str:
+    """``at most reference + 0.05``; empty where there is no bound."""
+    if requirement.between is not None:
+        return f"between {requirement.between[0]} and {requirement.between[1]}"
+    if requirement.at_most is not None:
+        return f"at most {requirement.at_most}"
+    return f"at least {requirement.at_least}" if requirement.at_least is not None else ""
+
+
+def _bound(requirement: Requirement, models: Mapping[str, Estimate]) -> BoundDoc:
+    lower, upper = requirement.bounds
+    named = next((bound for bound in (lower, upper) if bound is not None and bound.model is not None), None)
+    return BoundDoc(
+        text=bound_text(requirement),
+        lower=lower.offset if lower else None,
+        upper=upper.offset if upper else None,
+        model=named.model if named else None,
+        scale=named.scale if named else 1.0,
+        lower_value=_on_scale(lower, models),
+        upper_value=_on_scale(upper, models),
+    )
+
+
+def _on_scale(bound: Bound | None, models: Mapping[str, Estimate]) -> float | None:
+    """The bound on the metric's own scale, from the point estimate of its model."""
+    if bound is None:
+        return None
+    if bound.model is None:
+        return bound.offset
+    estimate = models.get(bound.model)
+    return None if estimate is None or estimate.value is None else bound.scale * estimate.value + bound.offset
+
+
+def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) -> RequirementDoc:
+    requirement, check = item.requirement, item.check
+    name = _name(item)
+    notes = list(dict.fromkeys(note for values in item.samples.values() for note in values.notes))
+    return RequirementDoc(
+        name=name,
+        slug=item.slug,
+        check=check.name,
+        title=check.title,
+        dimension=check.dimension,
+        corpus=item.corpus,
+        level=requirement.level,
+        severity=requirement.severity,
+        bound=_bound(requirement, judgement.models),
+        because=requirement.because or "",
+        sentence=sentence(requirement, check, item.corpus),
+        result=judgement.result.value,
+        reason=judgement.reason,
+        estimate=_estimate(judgement.estimate),
+        difference=_estimate(judgement.difference) if judgement.difference else None,
+        worst_group=judgement.worst_group,
+        models={model: _estimate(estimate) for model, estimate in judgement.models.items()},
+        groups=[_converted(group) for group in judgement.groups],
+        controls=[_converted(control) for control in judgement.controls],
+        needed=judgement.needed,
+        metric=MetricDoc(**asdict(check.metric)),
+        parameters=dict(item.parameters),
+        under=[intervention.model_dump() for intervention in requirement.under],
+        notes=notes,
+        details={model: dict(values.details) for model, values in item.samples.items()},
+        waiver=next((waiver for waiver in waivers if waiver.requirement == name), None),
+        line=item.line,
+        values_file=f"values/{item.slug}.json" if item.samples else "",
+    )
+
+
+def _estimate(estimate: Estimate) -> EstimateDoc:
+    return EstimateDoc(**asdict(estimate))
+
+
+def _converted(part: Any) -> Any:
+    """GroupEstimate or Control → its document's fields."""
+    return asdict(part)
+
+
+def sentence(requirement: Requirement, check: Check[Any], corpus: str) -> str:
+    """The requirement in plain words."""
+    subject = f"{check.title} on {corpus}"
+    if requirement.under:
+        subject += " under " + ", ".join(intervention.name for intervention in requirement.under)
+    bound = bound_text(requirement)
+    return f"{subject} must be {bound}." if bound else f"{subject} is reported; no bound is set."

@@ -1,0 +1,78 @@
+"""Evidence excerpts: for each requirement that did not pass, the rows that count most against the candidate.
+
+Texts are redacted to their length and keyed digest unless the run shows text; what the model said counts as forget text too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from auditkit.evidence.results import ExampleDoc
+from auditkit.models.protocol import Generated
+from auditkit.text import keyed_digest, redact
+
+if TYPE_CHECKING:
+    from auditkit.checks._base import Values
+    from auditkit.corpora.example import Example
+    from auditkit.evidence.prepare import Audit, Job
+    from auditkit.evidence.results import RequirementDoc
+    from auditkit.measurement.runner import Measurements
+
+PER_REQUIREMENT = 3
+
+
+def excerpts(
+    audit: Audit,
+    samples: Mapping[str, Mapping[str, Values]],
+    measured: Measurements,
+    documents: Sequence[RequirementDoc],
+    *,
+    key: bytes | None,
+) -> list[ExampleDoc]:
+    """At most three rows of the candidate per requirement that failed or could not be decided."""
+    results = {document.slug: document.result for document in documents}
+    found: list[ExampleDoc] = []
+    for job in audit.jobs:
+        values = samples.get(job.slug, {}).get("candidate")
+        if values is None or results.get(job.slug) not in ("fail", "inconclusive"):
+            continue
+        rows = {f"{job.context.corpus.name}/{example.id}": example for example in job.context.corpus.examples}
+        for name, value in _worst(values, rows, lower_is_better=job.check.metric.better != "higher"):
+            found.append(_excerpt(job, rows[name], name, value, measured, key))
+    return found
+
+
+def _worst(values: Values, rows: Mapping[str, Example], *, lower_is_better: bool) -> list[tuple[str, float]]:
+    """The most telling value of each row of the requirement's own corpus, worst first."""
+    sign = -1.0 if lower_is_better else 1.0
+    hidden = set(values.shown_only)
+    best: dict[str, float] = {}
+    for index, (name, value) in enumerate(zip(values.ids, values.values, strict=True)):
+        if name not in rows or not math.isfinite(value) or (values.groups and values.groups[index] in hidden):
+            continue
+        if name not in best or sign * value < sign * best[name]:
+            best[name] = value
+    return sorted(best.items(), key=lambda item: (sign * item[1], item[0]))[:PER_REQUIREMENT]
+
+
+def _excerpt(
+    job: Job, example: Example, name: str, value: float, measured: Measurements, key: bytes | None
+) -> ExampleDoc:
+    request = job.check.shown(job.context, example)
+    record = measured.of("candidate")(request) if request is not None else None
+    answered = record.text if isinstance(record, Generated) else ""
+
+    def shown(text: str) -> str:
+        return text if key is None or not text else redact(text, key)
+
+    return ExampleDoc(
+        requirement=job.name,
+        example=name if key is None else f"{job.context.corpus.name}/{keyed_digest(name, key)}",
+        model="candidate",
+        value=value,
+        question=shown(example.question or example.get("prompt")),
+        expected=shown(example.answer or example.get("continuation") or example.text),
+        answered=shown(answered),
+    )

@@ -1,0 +1,81 @@
+"""Teacher-forced log-probabilities: one pass over a batch, the vocabulary-wide part on scored positions, in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from auditkit.models._backbone import Backbone, common_prefix, prefix_cache
+from auditkit.models._encode import ScoreRow
+from auditkit.models.protocol import Scored
+
+if TYPE_CHECKING:
+    import torch
+
+_CHUNK_BYTES = 16 << 20
+"""Of float32 logits worked on at a time: small enough to stay in a cache, large enough for whole matrix products."""
+_FLOOR = -1e4
+"""Log-probability of what cannot happen (a masked vocabulary entry): 0 * inf would make the mean NaN."""
+
+
+def score(backbone: Backbone, rows: Sequence[ScoreRow]) -> list[Scored]:
+    """Score a batch. Rows are padded on the right, where the causal mask keeps padding out of every real position."""
+    import numpy as np
+    import torch
+
+    counts = [len(row.ids) - row.start for row in rows]
+    inputs = [row.ids[:-1] or row.ids for row in rows]
+    if not any(counts):
+        return [_scored(np.zeros((4, 0), np.float32), row.cut) for row in rows]
+    # State t-1 predicts token t: the first state needed is that of start - 1.
+    prefix = common_prefix(inputs, at_most=min(row.start - 1 for row in rows))
+    width = max(len(ids) for ids in inputs) - prefix
+    padded = torch.zeros((len(rows), width), dtype=torch.long)
+    for index, ids in enumerate(inputs):
+        padded[index, : len(ids) - prefix] = torch.tensor(ids[prefix:])
+    where = [index * width + position - 1 - prefix for index, row in enumerate(rows) for position in _scored_positions(row)]
+    targets = torch.tensor([row.ids[position] for row in rows for position in _scored_positions(row)])
+    cache = prefix_cache(backbone, inputs[0][:prefix], rows=len(rows)) if prefix else None
+    states = backbone.states(padded.to(backbone.device), cache=cache).flatten(0, 1)
+    states = states[torch.tensor(where, device=backbone.device)]
+    table = statistics(backbone, states, targets.to(backbone.device)).cpu().numpy()
+    splits = np.cumsum(counts)[:-1]
+    return [_scored(part, row.cut) for part, row in zip(np.split(table, splits, axis=1), rows, strict=True)]
+
+
+def _scored_positions(row: ScoreRow) -> range:
+    return range(row.start, len(row.ids))
+
+
+def _scored(table: object, cut: int) -> Scored:
+    import numpy as np
+
+    logprob, hit, mean, variance = np.asarray(table)
+    return Scored(logprob.copy(), hit > 0.5, mean.copy(), variance.copy(), cut)
+
+
+def statistics(backbone: Backbone, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Per position: log-probability of its target, 1 where the target is the argmax, mean and variance of the vocabulary's
+    log-probabilities under the model. ``states`` (n, width), ``targets`` (n,); float32, shape (4, n)."""
+    import torch
+
+    out = torch.empty((4, len(targets)), dtype=torch.float32, device=states.device)
+    step = max(1, _CHUNK_BYTES // (4 * backbone.vocabulary))
+    for begin in range(0, len(targets), step):
+        part = slice(begin, begin + step)
+        _chunk(backbone.logits(states[part]), targets[part], out[:, part])
+    return out
+
+
+def _chunk(logits: torch.Tensor, targets: torch.Tensor, out: torch.Tensor) -> None:
+    """Fill ``out`` (4, n) from logits (n, vocabulary), which are overwritten."""
+    import torch
+
+    out[1] = logits.argmax(-1) == targets
+    logits -= logits.logsumexp(-1, keepdim=True)
+    out[0] = logits.gather(-1, targets[:, None])[:, 0]
+    logits.clamp_(min=_FLOOR)
+    weighted = logits.exp().mul_(logits)
+    mean = weighted.sum(-1)
+    out[2] = mean
+    out[3] = torch.linalg.vecdot(weighted, logits) - mean.square()

@@ -1,0 +1,162 @@
+"""Causal language models of transformers as subject models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from auditkit.errors import ModelError
+from auditkit.models._backbone import Backbone, common_prefix
+from auditkit.models._encode import Encoder, PromptRow
+from auditkit.models._generate import decode_greedily
+from auditkit.models._score import score
+from auditkit.models._stop import cut_at_stop
+from auditkit.models.checkpoint import fingerprint
+from auditkit.models.device import resolve_device, resolve_dtype
+from auditkit.models.loading import Loaded, load_causal_lm, load_config, load_tokenizer
+from auditkit.models.protocol import Fingerprint, Generated, Hidden, HiddenStates, Record, Request, Score
+from auditkit.models.source import Source
+
+_LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
+_DEFAULT_LENGTH = 2048
+_LONGEST_BELIEVED = 10**9
+"""Tokenizers that know no limit say 1e30."""
+
+
+class TextModel:
+    """A loaded causal language model: answers Score, Generate, Continue and Hidden requests (see ``SubjectModel``)."""
+
+    def __init__(self, loaded: Loaded, *, fingerprint: Fingerprint, device: str, dtype: str, system: str | None = None) -> None:
+        self.fingerprint = fingerprint
+        self.device = device
+        self.dtype = dtype
+        self.context_length = context_length(loaded.model.config, loaded.tokenizer)
+        self._encoder = Encoder(
+            loaded.tokenizer, context_length=self.context_length, system=system, ends=_configured_ends(loaded.model)
+        )
+        self._model: Any = loaded.model
+        self._backbone: Backbone | None = None
+
+    @classmethod
+    def load(
+        cls, source: Source, *, dtype: str = "auto", device: str = "auto", chat: str = "plain", system: str | None = None
+    ) -> TextModel:
+        """Load a source that is on disk. Raises ModelError with every problem of the checkpoint.
+
+        ``chat`` as the spec says it: with ``template`` a tokenizer without chat template is refused here and not later.
+        """
+        device = resolve_device(device)
+        dtype = resolve_dtype(dtype, device=device)
+        loaded = load_causal_lm(source, dtype=dtype, device=device)
+        _check_chat(loaded.tokenizer, source, chat)
+        return cls(loaded, fingerprint=fingerprint(source), device=device, dtype=dtype, system=system)
+
+    def cost(self, request: Request) -> int:
+        """Tokens that the request occupies, new ones included. Raises TooLongError where they cannot fit."""
+        return self._encoder.cost(request)
+
+    def shared(self, requests: Sequence[Any]) -> int:
+        """Tokens at the beginning that are encoded once for a batch of these requests."""
+        return shared_tokens(self._encoder, requests)
+
+    def answer(self, requests: Sequence[Any]) -> list[Record]:
+        """Answer one batch of requests of one kind, in order."""
+        import torch
+
+        if not requests:
+            return []
+        with torch.inference_mode():
+            first = requests[0]
+            if isinstance(first, Score):
+                return [*score(self._running(), [self._encoder.score(request) for request in requests])]
+            rows = [self._encoder.prompt(request) for request in requests]
+            return self._hidden(requests, rows) if isinstance(first, Hidden) else self._generate(rows)
+
+    def close(self) -> None:
+        """Free the weights."""
+        import torch
+
+        self._model = self._backbone = None
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+    def _running(self) -> Backbone:
+        if self._backbone is None:
+            self._backbone = Backbone(self._model)
+        return self._backbone
+
+    def _generate(self, rows: Sequence[PromptRow]) -> list[Record]:
+        outputs = decode_greedily(self._running(), rows, decode=self._encoder.decode)
+        return [
+            Generated(cut_at_stop(self._encoder.decode(tokens), row.stop), len(tokens), finished, row.target, row.cut)
+            for (tokens, finished), row in zip(outputs, rows, strict=True)
+        ]
+
+    def _hidden(self, requests: Sequence[Hidden], rows: Sequence[PromptRow]) -> list[Record]:
+        import torch
+
+        backbone = self._running()
+        padded = torch.zeros((len(rows), max(len(row.ids) for row in rows)), dtype=torch.long)
+        for index, row in enumerate(rows):
+            padded[index, : len(row.ids)] = torch.tensor(row.ids)
+        layers = backbone.all_states(padded.to(backbone.device))
+        answers: list[Record] = []
+        for index, (request, row) in enumerate(zip(requests, rows, strict=True)):
+            _check_layers(request, len(layers))
+            states = torch.stack([layers[layer][index, len(row.ids) - 1].float() for layer in request.layers])
+            answers.append(HiddenStates(states.cpu().numpy(), row.cut))
+        return answers
+
+
+class TextCosts:
+    """What requests would cost on a model whose weights are not loaded: its tokenizer and its configuration alone."""
+
+    def __init__(self, source: Source, *, system: str | None = None) -> None:
+        tokenizer = load_tokenizer(source)
+        length = context_length(load_config(source), tokenizer)
+        self._encoder = Encoder(tokenizer, context_length=length, system=system)
+
+    def cost(self, request: Request) -> int:
+        """See ``TextModel.cost``."""
+        return self._encoder.cost(request)
+
+    def shared(self, requests: Sequence[Any]) -> int:
+        """See ``TextModel.shared``."""
+        return shared_tokens(self._encoder, requests)
+
+
+def shared_tokens(encoder: Encoder, requests: Sequence[Any]) -> int:
+    """The beginning that all requests share and that need not be scored, where it is worth a pass of its own; else 0."""
+    if isinstance(requests[0], Score):
+        scored = [encoder.score(request) for request in requests]
+        return common_prefix([row.ids for row in scored], at_most=min(row.start for row in scored) - 1)
+    rows = [encoder.prompt(request).ids for request in requests]
+    return 0 if isinstance(requests[0], Hidden) else common_prefix(rows, at_most=min(map(len, rows)) - 1)
+
+
+def context_length(config: Any, tokenizer: Any) -> int:
+    """The model's window in tokens, from its configuration, else from its tokenizer."""
+    text = config.get_text_config(decoder=True)
+    for key in _LENGTH_KEYS:
+        value = getattr(text, key, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    limit = int(tokenizer.model_max_length)
+    return limit if 0 < limit < _LONGEST_BELIEVED else _DEFAULT_LENGTH
+
+
+def _configured_ends(model: Any) -> frozenset[int]:
+    """End tokens that the checkpoint's generation config names."""
+    ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    return frozenset({ends} if isinstance(ends, int) else ends or ())
+
+
+def _check_chat(tokenizer: Any, source: Source, chat: str) -> None:
+    if chat == "template" and not tokenizer.chat_template:
+        raise ModelError(f"{source.label}: chat: template needs a chat template, which this tokenizer lacks; say chat: plain")
+
+
+def _check_layers(request: Hidden, there: int) -> None:
+    wrong = [layer for layer in request.layers if not 0 <= layer < there]
+    if wrong:
+        raise ModelError(f"layers must be 0 to {there - 1} for this model; got {wrong[0]}")

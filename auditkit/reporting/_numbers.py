@@ -1,0 +1,67 @@
+"""Numbers as printed: one place, so that the report, the table and the CI summary agree to the last digit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auditkit.evidence.results import BoundDoc, EstimateDoc
+
+NOT_MEASURED = "not measured"
+_ONE_DECIMAL = {"percent": "%", "points": ""}
+_SMALL = 0.0005
+
+
+def number(value: float | None, unit: str = "fraction") -> str:
+    """``0.031``, ``−4.2%``, ``1.2e−07``; None is ``not measured``, never zero."""
+    if value is None:
+        return NOT_MEASURED
+    if unit in _ONE_DECIMAL:
+        text = f"{value:.1f}{_ONE_DECIMAL[unit]}"
+    elif 0 < abs(value) < _SMALL:
+        text = f"{value:.1e}"
+    elif abs(value) < 1000:
+        text = f"{value:.3f}"
+    else:
+        text = f"{value:.4g}"
+    if text.startswith("-") and not any(digit in text for digit in "123456789"):
+        text = text[1:]
+    return text.replace("-", "−")
+
+
+def signed(value: float | None, unit: str = "fraction") -> str:
+    """A difference: always with its sign."""
+    text = number(value, unit)
+    return f"+{text}" if value is not None and value > 0 else text
+
+
+def interval(estimate: EstimateDoc, unit: str = "fraction") -> str:
+    """``[0.000, 0.089]``; an open side is ``…``; '' where there is no interval."""
+    if estimate.lower is None and estimate.upper is None:
+        return ""
+    ends = ("…" if end is None else number(end, unit) for end in (estimate.lower, estimate.upper))
+    return f"[{', '.join(ends)}]"
+
+
+def observed(estimate: EstimateDoc, unit: str = "fraction") -> str:
+    """``0.031 [0.000, 0.089]``."""
+    return f"{number(estimate.value, unit)} {interval(estimate, unit)}".rstrip()
+
+
+def sample(estimate: EstimateDoc) -> str:
+    """``60 subjects, 480 rows``."""
+    units = counted(estimate.n, estimate.unit)
+    return (
+        units if estimate.unit == "row" or estimate.rows in (0, estimate.n) else f"{units}, {counted(estimate.rows, 'value')}"
+    )
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 subject``, ``60 subjects``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def bound_here(bound: BoundDoc, unit: str = "fraction") -> str:
+    """A relative bound on the metric's own scale: ``0.123 as measured``; '' where it is a plain number."""
+    ends = [number(end, unit) for end in (bound.lower_value, bound.upper_value) if end is not None]
+    return f"{' to '.join(ends)} as measured" if bound.model and ends else ""

@@ -1,0 +1,117 @@
+"""What all figures share: a figure, its table, and how a model is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from auditkit.reporting.figures._svg import CANDIDATE, ORIGINAL, OTHER, REFERENCE, Node
+from auditkit.text import one_line
+
+if TYPE_CHECKING:
+    from auditkit.evidence.results import MetricDoc
+
+WIDTH = 620
+"""Pixels of a wide figure: the text width of an A4 page."""
+PANEL = 300
+"""Pixels of a panel: two beside each other on A4, one on a telephone."""
+ROLES = ("candidate", "original", "reference", "other")
+COLOURS = (CANDIDATE, ORIGINAL, REFERENCE, OTHER)
+SHAPES = ("circle", "square", "triangle-up", "diamond")
+_LETTER_PIXELS = 7.6
+_LABEL_LETTERS = 26
+DASHES = ([1, 0], [7, 3], [2, 3], [7, 3, 2, 3])
+
+
+@dataclass(frozen=True)
+class Table:
+    """The numbers of a figure; the first cell of each row is its header."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing with its text alternative."""
+
+    title: str
+    description: str
+    drawing: Node
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One or more panels, what they mean, and their numbers."""
+
+    kind: str
+    """Key of the plain-language paragraph in ``data/explanations.yaml``."""
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+    table: Table
+
+
+def role(model: str) -> str:
+    """How the model is drawn: by the first word of its label."""
+    first = model.partition(" ")[0]
+    return first if first in ROLES[:3] else "other"
+
+
+def ordered(models: Iterable[str]) -> list[str]:
+    """Candidate, original, reference, then the others by name."""
+    return sorted(models, key=lambda name: (ROLES.index(role(name)), name))
+
+
+Specification = dict[str, Any]
+"""Vega-Lite, or a part of it."""
+
+
+def looks(models: Sequence[str], *channels: str, legend: bool = False) -> Specification:
+    """Encodings of the ``model`` field: every model keeps its colour, shape and dash in all figures."""
+    return styled(models, [ROLES.index(role(name)) for name in models], *channels, legend=legend)
+
+
+def styled(labels: Sequence[str], places: Sequence[int], *channels: str, legend: bool = False) -> Specification:
+    """The same for labels that are no models: ``places`` choose among the four looks."""
+    ranges = {"color": COLOURS, "shape": SHAPES, "strokeDash": DASHES}
+    return {
+        channel: {
+            "field": "model",
+            "type": "nominal",
+            "scale": {"domain": list(labels), "range": [ranges[channel][place] for place in places]},
+            "legend": {} if legend else None,
+        }
+        for channel in channels
+    }
+
+
+def layer(mark: Specification, rows: Sequence[Specification], encoding: Specification) -> Specification:
+    """One layer with its own rows."""
+    return {"data": {"values": list(rows)}, "mark": mark, "encoding": encoding}
+
+
+def named_rows(labels: Sequence[str]) -> tuple[Specification, int]:
+    """The vertical axis of named rows, and its width in pixels.
+
+    The width is estimated: letting the library fit the drawing around measured labels doubles the time it takes.
+    """
+    width = round(_LETTER_PIXELS * max(map(len, labels), default=0)) + 10
+    axis = {"ticks": False, "domain": False, "grid": False, "labelFontSize": 14, "minExtent": width, "maxExtent": width}
+    return axis, width
+
+
+def short(names: Iterable[str]) -> dict[str, str]:
+    """Distinct labels that leave room for the drawing; the whole names stand in the table."""
+    labels: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        cut = name if len(name) <= _LABEL_LETTERS else f"{name[: _LABEL_LETTERS - 1]}…"
+        labels[name] = cut if cut not in labels.values() else f"{len(labels) + 1}: {cut}"
+    return labels
+
+
+def axis_title(metric: MetricDoc) -> str:
+    """``ROUGE-L recall``, short enough for an axis."""
+    return one_line(metric.name, 40)
