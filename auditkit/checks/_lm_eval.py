@@ -33,7 +33,7 @@ METRICS = ("acc_norm", "acc", "exact_match")
 
 @dataclass(frozen=True, eq=False)
 class TaskSet:
-    """What one name stands for: a task, or the tasks of a group or folder."""
+    """What is reported as one: a task, or the tasks of a built-in group."""
 
     name: str
     tasks: Mapping[str, Any]
@@ -55,13 +55,13 @@ def is_folder(name: str) -> bool:
     return name.startswith(("./", "../", "/", "~"))
 
 
-def load_tasks(name: str, base: Path) -> TaskSet:
-    """A built-in task or group, or a folder of tasks. Raises DataError where it or its data cannot be loaded."""
+def load_tasks(name: str, base: Path) -> tuple[TaskSet, ...]:
+    """A built-in task or group as one, or each task of a folder. Raises DataError where one or its data cannot be loaded."""
     return _load(name, (base / Path(name).expanduser()).resolve() if is_folder(name) else None)
 
 
 @lru_cache(maxsize=64)
-def _load(name: str, folder: Path | None) -> TaskSet:
+def _load(name: str, folder: Path | None) -> tuple[TaskSet, ...]:
     with _quietly():
         manager = _manager(folder, name)
         names = list(manager.all_subtasks) if folder else [name]
@@ -72,11 +72,16 @@ def _load(name: str, folder: Path | None) -> TaskSet:
             # Data files named in a task's YAML are looked for from the folder that was given.
             with where:
                 tasks = manager.load(names)["tasks"]
-        except (OSError, ImportError) as error:
-            raise DataError(_unreachable(name, folder, error)) from error
+        except Exception as error:
+            # In a folder that the user gave, YAML and code are the user's: whatever they raise is theirs to mend.
+            if folder or isinstance(error, OSError | ImportError):
+                raise DataError(_unreachable(name, folder, error)) from error
+            raise
     for task_name, task in tasks.items():
         _fit(task_name, task)
-    return TaskSet(name, tasks)
+    if folder:
+        return tuple(TaskSet(task_name, {task_name: task}) for task_name, task in sorted(tasks.items()))
+    return (TaskSet(name, tasks),)
 
 
 @lru_cache(maxsize=8)
@@ -109,9 +114,8 @@ def _unknown(name: str, folder: Path | None, manager: Any) -> Problem:
 def _unreachable(name: str, folder: Path | None, error: Exception) -> Problem:
     what = "data or code of the tasks in" if folder else "the data of the built-in lm-eval task"
     hint = "" if folder else "give a folder of tasks with local data instead (./folder, with allow_task_code: true)"
-    return Problem(
-        f"{what} {name} cannot be loaded: {str(error).splitlines()[0] if str(error) else error!r}", "tasks", hint=hint
-    )
+    said = next(iter(str(error).splitlines()), "")
+    return Problem(f"{what} {name} cannot be loaded: {type(error).__name__}: {said}", where="tasks", hint=hint)
 
 
 def _fit(name: str, task: Any) -> None:
@@ -122,6 +126,7 @@ def _fit(name: str, task: Any) -> None:
         "scores whole texts (loglikelihood_rolling)": task.OUTPUT_TYPE == "loglikelihood_rolling",
         f"has none of the metrics {', '.join(METRICS)}": not set(METRICS) & set(task.aggregation()),
         "samples its answers": _samples(task),
+        "names a right choice that is none of its choices": _misses_its_choices(task),
     }
     for reason, holds in reasons.items():
         if holds:
@@ -133,6 +138,18 @@ def _samples(task: Any) -> bool:
         return False
     kwargs = dict(task.config.generation_kwargs or {})
     return bool(kwargs.get("do_sample")) and float(kwargs.get("temperature") or 1) > 0
+
+
+def _misses_its_choices(task: Any) -> bool:
+    """lm-eval counts such a document as wrong for every model, and only logs it."""
+    if task.OUTPUT_TYPE != "multiple_choice" or task.multiple_input or not len(task.eval_docs):
+        return False
+    first = task.eval_docs[0]
+    right, options = task.doc_to_target(first), task.doc_to_choice(first)
+    return not all(
+        0 <= one < len(options) if isinstance(one, int) else one in options
+        for one in (right if isinstance(right, list) else [right])
+    )
 
 
 def task_requests(task_set: TaskSet, rows: int | None) -> Iterator[Request]:

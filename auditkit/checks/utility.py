@@ -121,7 +121,7 @@ def _task_sets(context: Context[UtilityParams]) -> Iterator[TaskSet]:
         if faults:
             raise DataError([Problem(fault, where=context.requirement) for fault in faults])
         try:
-            yield load_tasks(name, Path(context.folder))
+            yield from load_tasks(name, Path(context.folder))
         except DataError as error:
             raise DataError(
                 [Problem(p.message, f"{context.requirement}: {p.where}", hint=p.hint) for p in error.problems]

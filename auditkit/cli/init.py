@@ -10,7 +10,10 @@ from auditkit.errors import UserError
 from auditkit.files import write_atomically
 
 
-@click.command(help="Write a commented starter spec and, beside it, its JSON Schema for editors.")
+@click.command(
+    short_help="Write a commented starter spec.",
+    help="Write a commented starter spec and, beside it, its JSON Schema for editors.",
+)
 @click.argument("path", type=click.Path(path_type=Path), default=Path("auditspec.yaml"))
 def command(path: Path) -> None:
     """Refuses to overwrite."""

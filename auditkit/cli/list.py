@@ -7,7 +7,10 @@ import click
 KINDS = ("checks", "attacks", "methods", "profiles", "formats", "models")
 
 
-@click.command(help="List checks, attacks, unlearning methods, profiles, report formats or built-in models.")
+@click.command(
+    short_help="List checks, profiles, built-in models, …",
+    help="List checks, attacks, unlearning methods, profiles, report formats or built-in models.",
+)
 @click.argument("kind", type=click.Choice(KINDS))
 def command(kind: str) -> None:
     """One line each."""
@@ -34,9 +37,9 @@ def _methods() -> list[str]:
 
 
 def _profiles() -> list[str]:
-    from auditkit.spec.profiles import profile_names, profile_summary
+    from auditkit.spec.profiles import load_profile, profile_names
 
-    return [f"{name:26}{profile_summary(name)}" for name in profile_names()]
+    return [f"{name:26}{load_profile(name).title}" for name in profile_names()]
 
 
 def _formats() -> list[str]:

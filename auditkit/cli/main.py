@@ -22,7 +22,8 @@ Exit codes:
   4    the audit itself broke, or evidence does not match its digest
   130  interrupted
 
-Every option can be set by an environment variable: AUDITKIT_VERIFY_DEVICE=cpu.
+\b
+Options can also be set by environment variables: AUDITKIT_VERIFY_DEVICE=cpu
 """
 
 

@@ -2,19 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from auditkit.cli._options import options, spec_options
 
+if TYPE_CHECKING:
+    from auditkit.evidence.prepare import Audit, Job
+    from auditkit.measurement.forecast import Forecast
 
-@click.command(help="Show what would be measured, on which models, at what cost, and which bounds cannot be decided.")
+
+@click.command(
+    short_help="Show what would be measured, and at what cost.",
+    help="Show what would be measured, on which models, at what cost, and which bounds cannot be decided.",
+)
 @spec_options
 def command(**given: Any) -> None:
     """Loads tokenizers, no weights."""
-    from auditkit.evidence.audit import forecast
+    from auditkit.evidence.audit import plan_of
     from auditkit.evidence.prepare import prepare
-    from auditkit.reporting.terminal import render_plan
 
-    click.echo(render_plan(forecast(prepare(given["spec"], options(**given)))))
+    audit = prepare(given["spec"], options(**given))
+    for line in (*_requirements(audit), "", *_cost(plan_of(audit))):
+        click.echo(line)
+
+
+def _requirements(audit: Audit) -> Iterator[str]:
+    """Every requirement as it will be decided, profiles expanded."""
+    from auditkit.evidence.conclude import sentence
+    from auditkit.text import one_line
+
+    yield f"{audit.spec.title}: {len(audit.jobs)} requirements at {audit.spec.decide.confidence:.0%} one-sided confidence"
+    for number, job in enumerate(audit.jobs, 1):
+        state = "" if job.selected else "  [left out by --only or --skip]"
+        yield f"\n{number:2}. {one_line(job.name)} ({job.requirement.level}){state}"
+        yield f"    {sentence(job.requirement, job.check, job.context.corpus.name)}"
+        if job.requirement.because:
+            yield f"    because: {one_line(job.requirement.because)}"
+        if job.requirement.with_:
+            yield f"    with: {', '.join(f'{key}: {value}' for key, value in job.requirement.with_.items())}"
+        yield f"    {_decidable(audit, job)}"
+
+
+def _decidable(audit: Audit, job: Job) -> str:
+    from auditkit.decisions.plan import decidable
+
+    statistic = job.check.statistic(job.context.params)
+    subjects = len(job.context.corpus.subjects())
+    others = [job.context.role(role) for role in job.check.other_roles]
+    found = decidable(
+        metric=job.check.metric,
+        statistic=statistic,
+        bounds=job.requirement.bounds,
+        subjects=subjects,
+        decide=audit.spec.decide,
+        others=len(others[0].subjects()) if others and others[0] is not None else None,
+    )
+    return f"{'decidable' if found.possible else 'CANNOT BE PASSED'} with {subjects} subjects: {found.sentence}"
+
+
+def _cost(forecasts: list[Forecast]) -> Iterator[str]:
+    yield "What the models would be asked (equal requests of different checks are asked once):"
+    yield f"  {'model':16}{'asked for':>11}{'to ask':>9}{'recorded':>10}{'batches':>9}{'tokens to run':>15}"
+    for one in forecasts:
+        yield (f"  {one.model:16}{one.asked:>11,}{one.merged:>9,}{one.cached:>10,}{one.batches:>9,}{one.tokens_to_run:>15,}")
+        if one.too_long:
+            yield f"  {one.model}: {one.too_long} requests do not fit into the model's window; verify would refuse to start"

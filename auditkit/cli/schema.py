@@ -7,7 +7,10 @@ import json
 import click
 
 
-@click.command(help="Print a JSON Schema: of the spec (for editors) or of results.json.")
+@click.command(
+    short_help="Print a JSON Schema (spec or results).",
+    help="Print a JSON Schema: of the spec (for editors) or of results.json.",
+)
 @click.argument("document", type=click.Choice(["spec", "results"]))
 def command(document: str) -> None:
     """Made from the models; the committed copy is tested equal."""

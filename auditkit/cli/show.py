@@ -10,17 +10,20 @@ import click
 from auditkit.errors import UserError, did_you_mean
 
 
-@click.command(help="Show one check (what it measures, parameters, source, limits) or one profile (its requirements).")
+@click.command(
+    short_help="Show one check or profile in full.",
+    help="Show one check (what it measures, parameters, source, limits) or one profile (its requirements).",
+)
 @click.argument("name")
 def command(name: str) -> None:
     """Raises UserError for an unknown name."""
     from auditkit.checks import CHECKS
-    from auditkit.spec.profiles import profile_names, profile_text
+    from auditkit.spec.profiles import load_profile, profile_names
 
     if name in CHECKS.names():
         click.echo(_check(CHECKS.get(name)))
     elif name in profile_names():
-        click.echo(profile_text(name))
+        click.echo(_profile(name, load_profile(name)))
     else:
         known = (*CHECKS.names(), *profile_names())
         raise UserError(f"no check or profile is called {name!r}; {did_you_mean(name, known)}")
@@ -46,6 +49,17 @@ def _check(check: Any) -> str:
         lines.append(f"    {key}: {field.get_default(call_default_factory=True)!r}")
         lines.extend(_wrap(field.description or "", "      "))
     lines += ["", "  source", *_wrap(check.source, "    "), "", "  what it cannot show", *_wrap(check.limits, "    ")]
+    return "\n".join(lines)
+
+
+def _profile(name: str, profile: Any) -> str:
+    from auditkit.evidence.conclude import bound_text
+
+    lines = [f"{name}: {profile.title}", "", "  source", *_wrap(profile.source, "    "), "", "  requirements"]
+    for item in profile.require:
+        bound = bound_text(item) or "reported, no bound"
+        lines.append(f"    {item.name} ({item.check} on {item.corpus or 'its usual corpus'}): {bound} [{item.level}]")
+        lines.extend(_wrap(item.because or "", "      "))
     return "\n".join(lines)
 
 

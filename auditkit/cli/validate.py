@@ -9,7 +9,10 @@ import click
 from auditkit.cli._options import options, spec_options
 
 
-@click.command(help="Check a spec: fields, cross-references, data files and checkpoint folders. Loads no model.")
+@click.command(
+    short_help="Check a spec; loads no model.",
+    help="Check a spec: fields, cross-references, data files and checkpoint folders. Loads no model.",
+)
 @spec_options
 def command(**given: Any) -> None:
     """Prints what was checked, and nothing else."""
@@ -22,5 +25,6 @@ def command(**given: Any) -> None:
         f"{given['spec']}: valid\n"
         f"  {len(audit.jobs)} requirements ({required} required), {len(audit.sources)} models to measure, "
         f"{len(audit.corpora)} corpora with {rows} rows\n"
-        "  checked: fields, names, bounds, parameters, data files, checkpoint folders; not checked: weights (no model was loaded)"
+        "  checked: fields, names, bounds, parameters, data files, checkpoint folders\n"
+        "  not checked: whether the weights load, what they contain (no model was loaded)"
     )

@@ -14,7 +14,10 @@ from auditkit.cli._options import options, spec_options
 from auditkit.errors import ExitCode
 
 
-@click.command(help="Run the audit: measure the models, decide every requirement, write the report, exit with the verdict.")
+@click.command(
+    short_help="Run the audit; exit with its verdict.",
+    help="Run the audit: measure the models, decide every requirement, write the report, exit with the verdict.",
+)
 @spec_options
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run; default: auditkit-runs/SPEC-ID.")
 @click.option("--show-text", is_flag=True, help="Write forget text and generations into the report (default: redacted).")

@@ -1,4 +1,4 @@
-"""Area under the ROC curve, P(score of a member > score of a non-member), ties half; and the difference of two on the same rows.
+"""Area under the ROC curve, P(score of a member > score of a non-member), ties half; and the difference of two.
 
 Variance: DeLong's (1988) in its form for clustered rows (Obuchowski 1997): each row's placement among the rows of the other
 class, centred, is summed by subject. With one row per subject it is DeLong's. t quantiles with Satterthwaite's degrees of
@@ -98,7 +98,8 @@ def _centred(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[
     members, others = scores[labels == 1], scores[labels == 0]
     placed[labels == 1] = _placements(members, np.sort(others))
     placed[labels == 0] = 1 - _placements(others, np.sort(members))
-    return placed - placed[labels == 1].mean()
+    centred: NDArray[np.float64] = placed - placed[labels == 1].mean()
+    return centred
 
 
 def _variance(sample: Sample, influence: NDArray[np.float64]) -> tuple[float, float]:

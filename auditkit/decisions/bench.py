@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from auditkit.decisions.ends import End, result_of, subjects_needed
 from auditkit.decisions.estimate import Rule, difference, estimate, refused_rows, too_few
 from auditkit.decisions.intervals import T_ALONE
-from auditkit.decisions.samples import Sample, decisive_groups, sample_of
+from auditkit.decisions.samples import Sample, UnpairedError, decisive_groups, sample_of
 from auditkit.decisions.types import Estimate, Result
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class Finding:
     component: Component
     estimate: Estimate
     """At the audit's confidence: decides whether the end holds."""
-    corrected: Estimate
-    """At alpha divided by the number of components: decides whether the end is missed."""
+    corrected: Estimate | None
+    """At alpha divided by the number of components: decides whether the end is missed. Only where it can matter."""
 
     @property
     def holds(self) -> bool:
@@ -39,7 +39,7 @@ class Finding:
     @property
     def missed(self) -> bool:
         """Shown to be missed."""
-        return self.end.missed(self.corrected)
+        return self.corrected is not None and self.end.missed(self.corrected)
 
 
 @dataclass(frozen=True)
@@ -95,21 +95,29 @@ class Bench:
             )
         return self._estimates[key]
 
+    def shown(self, model: str, component: Component) -> Estimate:
+        """The model's own quantity for the reader; what cannot be computed says why instead of raising."""
+        try:
+            return self.estimate(model, component)
+        except UnpairedError as error:
+            sample = self.sample(model, component)
+            return Estimate(None, None, None, len(sample.subjects), len(sample.values), sample.unit, "none", str(error))
+
     def assess(self, model: str) -> Assessment:
         """Decide the requirement on one model. Raises UnpairedError."""
+        plain = [(end, part, self.estimate(model, part, end.compared)) for part in self.components for end in self.ends]
+        worst = self._worst(model, plain)
         findings = tuple(
             Finding(
                 end,
-                component,
-                self.estimate(model, component, end.compared),
-                self.estimate(model, component, end.compared, self.corrected_alpha),
+                part,
+                found,
+                self.estimate(model, part, end.compared, self.corrected_alpha) if part == worst or end.missed(found) else None,
             )
-            for component in self.components
-            for end in self.ends
+            for end, part, found in plain
         )
-        worst = self._worst(model, findings)
         relative = next((end.compared for end in self.ends if end.model is not None), None)
-        own = self._combined(findings, worst, (None, 1.0)) if relative is None and self.ends else self.estimate(model, worst)
+        own = self._combined(findings, worst, (None, 1.0)) if relative is None and self.ends else self.shown(model, worst)
         return Assessment(
             model,
             result_of([finding.holds for finding in findings], [finding.missed for finding in findings]),
@@ -144,7 +152,7 @@ class Bench:
         reach = self._reach(end, found, upper=end.upper == favourable)
         return subjects_needed(
             end,
-            found if favourable else finding.corrected,
+            found if favourable else finding.corrected or found,
             alpha=self.alpha if favourable else self.corrected_alpha,
             reach=reach,
         )
@@ -165,13 +173,19 @@ class Bench:
             return None
         return self.sample("reference", component)
 
-    def _worst(self, model: str, findings: tuple[Finding, ...]) -> Component:
+    def _worst(self, model: str, plain: list[tuple[End, Component, Estimate]]) -> Component:
         """The component whose point estimate is furthest on the wrong side; by the metric's direction without a bound."""
-        if findings:
-            return max(findings, key=lambda finding: finding.end.excess(finding.estimate)).component
-        sign: Callable[[float], float] = {"lower": float, "higher": float.__neg__, "target": abs}[self.rule.metric.better]
-        own = {component: self.estimate(model, component).value for component in self.components}
-        return max(own, key=lambda component: float("inf") if own[component] is None else sign(float(own[component] or 0.0)))
+        if plain:
+            return max(plain, key=lambda one: one[0].excess(one[2]))[1]
+        better = self.rule.metric.better
+
+        def badness(component: Component) -> float:
+            value = self.shown(model, component).value
+            if value is None:
+                return float("inf")
+            return abs(value) if better == "target" else -value if better == "higher" else value
+
+        return max(self.components, key=badness)
 
     def _combined(self, findings: tuple[Finding, ...], worst: Component, compared: tuple[str | None, float]) -> Estimate:
         """One interval for the worst of several components: its bounds decide exactly as the components together did."""
@@ -180,23 +194,30 @@ class Bench:
         if len(self.components) == 1:
             return base
         at_most, at_least = (any(finding.end.upper is side for finding in chosen) for side in (True, False))
-        lowers = [(finding.estimate if at_least else finding.corrected).lower for finding in chosen]
-        uppers = [(finding.estimate if at_most else finding.corrected).upper for finding in chosen]
+        plain = [finding.estimate for finding in chosen]
+        corrected = [finding.corrected for finding in chosen if finding.corrected is not None]
         return replace(
             base,
-            lower=_extreme(lowers, min) if at_least else _extreme(lowers, max, of_known=True),
-            upper=_extreme(uppers, max) if at_most else _extreme(uppers, min, of_known=True),
+            lower=_all(min, [one.lower for one in plain]) if at_least else _known(max, [one.lower for one in corrected]),
+            upper=_all(max, [one.upper for one in plain]) if at_most else _known(min, [one.upper for one in corrected]),
             method=f"{base.method}; worst of {len(self.components)} groups",
         )
 
 
 def components_of(values: Mapping[str, Values], models: tuple[str, ...], *, worst_group: bool) -> tuple[Component, ...]:
-    """What is decided: groups that are decisive on the first of the models, and on the others unless the first only shows them."""
+    """What is decided: the groups decisive on any of the models, but for those that the first of them only shows."""
     shown = values[models[0]].shown_only
     groups = tuple(dict.fromkeys(group for model in models for group in decisive_groups(values[model]) if group not in shown))
     return tuple((group,) for group in groups) if worst_group else ((groups,) if groups else ())
 
 
-def _extreme(numbers: list[float | None], pick: Callable[[list[float]], float], *, of_known: bool = False) -> float | None:
+def _all(pick: Callable[[list[float]], float], numbers: list[float | None]) -> float | None:
+    """The extreme, where every number is known."""
     known = [number for number in numbers if number is not None]
-    return pick(known) if known and (of_known or len(known) == len(numbers)) else None
+    return pick(known) if len(known) == len(numbers) else None
+
+
+def _known(pick: Callable[[list[float]], float], numbers: list[float | None]) -> float | None:
+    """The extreme of those that are known."""
+    known = [number for number in numbers if number is not None]
+    return pick(known) if known else None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,9 @@ from scipy.special import ndtr, stdtrit
 
 from auditkit.decisions.intervals import Interval
 from auditkit.decisions.samples import Sample, strata
+
+_VALUES_AT_ONCE = 2_000_000
+"""Values gathered before the function is called on them: bounds the memory."""
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,8 +35,8 @@ if TYPE_CHECKING:
 
 def value_of(function: Function, sample: Sample, reference: Sample | None) -> float:
     """The function on all rows."""
-    rows = np.arange(len(sample.values))
-    return _applied(function, sample, reference, rows, _groups(sample))
+    every = np.arange(len(sample.subjects))[None, :]
+    return float(_applied(function, sample, reference, every)[0])
 
 
 def replicates(
@@ -42,15 +46,12 @@ def replicates(
 
     ``reference`` holds the same rows as ``sample`` on the reference model, or is None.
     """
-    groups = _groups(sample)
     layers = strata(sample)
-    first = np.searchsorted(sample.codes, np.arange(len(sample.subjects)))
-    sizes = sample.sizes().astype(np.int64)
-    out = np.empty(resamples)
-    for position in range(resamples):
-        drawn = np.concatenate([layer[rng.integers(len(layer), size=len(layer))] for layer in layers])
-        out[position] = _applied(function, sample, reference, _rows_of(drawn, first, sizes), groups)
-    return out
+    drawn = np.concatenate([layer[rng.integers(len(layer), size=(resamples, len(layer)))] for layer in layers], axis=1)
+    at_once = max(1, _VALUES_AT_ONCE // len(sample.values))
+    return np.concatenate(
+        [_applied(function, sample, reference, drawn[start : start + at_once]) for start in range(0, resamples, at_once)]
+    )
 
 
 def percentile_interval(value: float, draws: NDArray[np.float64], *, subjects: int, alpha: float) -> Interval:
@@ -69,24 +70,36 @@ def percentile_interval(value: float, draws: NDArray[np.float64], *, subjects: i
     )
 
 
-def _groups(sample: Sample) -> dict[str, NDArray[np.bool_]]:
-    names = np.array([key[1] for key in sample.keys], dtype=object)
-    return {name: names == name for name in dict.fromkeys(key[1] for key in sorted(sample.keys, key=lambda key: key[1]))}
+def _applied(function: Function, sample: Sample, reference: Sample | None, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The function on each row of ``drawn``, which holds indices of subjects."""
+    parts = {group: _Rows.of(sample, group, drawn) for group in sorted({key[1] for key in sample.keys})}
+    mine = {group: (sample.values[rows.index], rows.ends) for group, rows in parts.items()}
+    theirs = None if reference is None else {group: (reference.values[rows.index], rows.ends) for group, rows in parts.items()}
+    return np.array(
+        [function(_slice(mine, turn), None if theirs is None else _slice(theirs, turn)) for turn in range(len(drawn))],
+        dtype=np.float64,
+    )
 
 
-def _applied(
-    function: Function, sample: Sample, reference: Sample | None, rows: NDArray[np.int64], groups: dict[str, NDArray[np.bool_]]
-) -> float:
-    chosen = {name: rows[member[rows]] for name, member in groups.items()}
-    mine = {name: sample.values[part] for name, part in chosen.items()}
-    theirs = None if reference is None else {name: reference.values[part] for name, part in chosen.items()}
-    return float(function(mine, theirs))
+def _slice(columns: dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]], turn: int) -> dict[str, NDArray[np.float64]]:
+    return {group: values[ends[turn] : ends[turn + 1]] for group, (values, ends) in columns.items()}
 
 
-def _rows_of(drawn: NDArray[np.int64], first: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Row numbers of the drawn subjects, subject after subject."""
-    lengths = sizes[drawn]
-    ends = np.cumsum(lengths)
-    inside = np.arange(int(ends[-1])) - np.repeat(ends - lengths, lengths)
-    rows: NDArray[np.int64] = np.repeat(first[drawn], lengths) + inside
-    return rows
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one group in every draw, one draw after the other."""
+
+    index: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    """Where each draw begins in ``index``, and where the last one ends."""
+
+    @classmethod
+    def of(cls, sample: Sample, group: str, drawn: NDArray[np.int64]) -> _Rows:
+        rows = np.flatnonzero([key[1] == group for key in sample.keys])
+        sizes = np.bincount(sample.codes[rows], minlength=len(sample.subjects))
+        first = np.cumsum(sizes) - sizes
+        lengths = sizes[drawn].ravel()
+        stops = np.cumsum(lengths)
+        inside = np.arange(int(stops[-1])) - np.repeat(stops - lengths, lengths)
+        ends = np.concatenate([[0], stops.reshape(drawn.shape)[:, -1]])
+        return cls(rows[np.repeat(first[drawn].ravel(), lengths) + inside], ends)

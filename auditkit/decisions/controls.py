@@ -75,7 +75,7 @@ def _control(bench: Bench, name: str, expected: str) -> Control:
 
 def _above_chance(bench: Bench, name: str) -> Control:
     """The model shows the ability at all: its lower bound lies above what guessing reaches, in every component."""
-    estimates = [bench.estimate(name, component) for component in bench.components]
+    estimates = [bench.shown(name, component) for component in bench.components]
     floor = _floor(bench)
     above = all(estimate.lower is not None and estimate.lower > floor for estimate in estimates)
     below = any(estimate.upper is not None and estimate.upper <= floor for estimate in estimates)

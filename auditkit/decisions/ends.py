@@ -70,8 +70,8 @@ def result_of(holds: list[bool], missed: list[bool]) -> Result:
 def subjects_needed(end: End, estimate: Estimate, *, alpha: float, reach: float) -> int | None:
     """About how many subjects would decide this end if the estimate stayed as it is; None where no number would.
 
-    The interval's half-width is taken as ``a / sqrt(n) + b / n``: spread, and the allowance for subjects of a kind not met, whose
-    ``reach`` is the distance from the estimate to the end of the range (0: no such allowance, or none that is known).
+    The interval's half-width is taken as ``a / sqrt(n) + b / n``: spread, and the allowance for subjects of a kind not met,
+    whose ``reach`` is the distance from the estimate to the end of the range (0: no such allowance, or none that is known).
     """
     value = estimate.value
     favourable = end.excess(estimate) < 0

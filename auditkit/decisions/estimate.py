@@ -52,7 +52,7 @@ def estimate(sample: Sample, rule: Rule, *, alpha: float, reference: Sample | No
     few = too_few(sample, rule)
     if few or value is None:
         return _none(sample, few or "the quantity has no finite value on these rows", value)
-    return _made(sample, _interval(sample, value, rule, alpha, reference))
+    return _made(sample, _interval(sample, rule, alpha=alpha, value=value, reference=reference))
 
 
 def difference(
@@ -68,7 +68,7 @@ def difference(
     few = too_few(sample, rule)
     if few or value is None:
         return _none(sample, few or "the quantity has no finite value on these rows", value)
-    return _made(sample, _paired_interval(sample, model, scale, value, rule, alpha, reference))
+    return _made(sample, _paired_interval(sample, model, scale, rule, alpha=alpha, value=value, reference=reference))
 
 
 def refused_rows(sample: Sample, rule: Rule) -> str:
@@ -107,7 +107,7 @@ def independent_subjects(sample: Sample, rule: Rule) -> int:
     return len(sample.subjects)
 
 
-def _interval(sample: Sample, value: float, rule: Rule, alpha: float, reference: Sample | None) -> intervals.Interval:
+def _interval(sample: Sample, rule: Rule, *, alpha: float, value: float, reference: Sample | None) -> intervals.Interval:
     kind, metric = rule.statistic.kind, rule.metric
     if kind == "leaking_subjects":
         bits = sample.bits(_at(rule))
@@ -123,7 +123,7 @@ def _interval(sample: Sample, value: float, rule: Rule, alpha: float, reference:
 
 
 def _paired_interval(
-    sample: Sample, model: Sample, scale: float, value: float, rule: Rule, alpha: float, reference: Sample | None
+    sample: Sample, model: Sample, scale: float, rule: Rule, *, alpha: float, value: float, reference: Sample | None
 ) -> intervals.Interval:
     kind, low, high = rule.statistic.kind, rule.metric.low, rule.metric.high
     if kind == "leaking_subjects":

@@ -15,6 +15,7 @@ sizes and the imagined subject is as large as the largest one seen. With equal s
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_STEP = 0.1
-"""Step of the trapezoidal rule in log frequency: the error is below 1e-8 (tested against the beta distribution)."""
 _FAR = 12.0
 """Standard deviations beyond which the probability is 0 or 1."""
+_STEP = 0.125
+_FREQUENCIES = np.exp(np.arange(math.log(1e-3 / _FAR), 14.0, _STEP))
+"""Of terms scaled to unit variance. The error of the probability is below 1e-6 (tested against the beta distribution)."""
 _MOST_DISTINCT = 2000
 _BLOCK = 32
 """Factors multiplied before one division: fast, and far from overflow (each is below 1e9)."""
-_NEVER = 1e-12
+_CERTAIN = 7.0
+"""The normal quantile that stands for a probability of 1."""
 _CLOSE = 1e-6
 """Normal quantiles between the level reached and the one asked for."""
 _ROUNDS = 100
@@ -47,10 +50,14 @@ def upper_mean_bound(totals: NDArray[np.float64], sizes: NDArray[np.float64], *,
     largest = float(sizes.max())
     most = float(counts @ shortfall) / float(counts @ sizes)
 
+    target = float(ndtri(1 - alpha))
+
     def excess(gap: float) -> float:
+        if gap == 0:
+            return _CERTAIN - target
         terms = np.append(gap * sizes - shortfall, gap * largest)
         reached = float(probability_not_positive(terms, np.append(counts, 1.0)))
-        return float(ndtri(min(max(reached, _NEVER), 1 - _NEVER)) - ndtri(1 - alpha))
+        return min(max(float(ndtri(reached)), -_CERTAIN), _CERTAIN) - target
 
     return high - _largest_gap(excess, most) if most > 0 else high
 
@@ -60,39 +67,31 @@ def lower_mean_bound(totals: NDArray[np.float64], sizes: NDArray[np.float64], *,
     return -upper_mean_bound(-totals, sizes, high=-low, alpha=alpha)
 
 
-def probability_not_positive(
-    terms: NDArray[np.float64], counts: NDArray[np.float64] | None = None
-) -> NDArray[np.float64] | np.float64:
+def probability_not_positive(terms: NDArray[np.float64], counts: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """P(sum of a_i E_i <= 0) for independent exponential E_i, along the last axis; ``counts`` repeats each term.
 
-    Gil-Pelaez inversion of the characteristic function, on a logarithmic grid of frequencies.
+    Gil-Pelaez inversion of the characteristic function by the trapezoidal rule on a logarithmic grid of frequencies.
     """
     counts = np.ones(terms.shape[-1]) if counts is None else counts
     scale = np.sqrt((counts * terms**2).sum(-1, keepdims=True))
     terms = terms / np.where(scale > 0, scale, 1.0)
     mean = (counts * terms).sum(-1)
-    start = np.log(1e-3 / _FAR)
-    frequency = np.exp(np.arange(start, 20.0, _STEP))
-    transform = _characteristic(terms, counts, frequency)
-    below_start = mean * frequency[0] * _STEP / np.expm1(_STEP)
-    inside = 0.5 - (transform.imag.sum(-1) * _STEP + below_start) / np.pi
-    return np.where(np.abs(mean) > _FAR, (mean < 0).astype(np.float64), np.clip(inside, 0.0, 1.0))[()]
+    transform = _characteristic(terms, counts)
+    below_first = mean * _FREQUENCIES[0] * _STEP / np.expm1(_STEP)
+    inside = 0.5 - (transform.imag.sum(-1) * _STEP + below_first) / np.pi
+    probability: NDArray[np.float64] = np.where(np.abs(mean) > _FAR, mean < 0, np.clip(inside, 0.0, 1.0))
+    return probability
 
 
-def _characteristic(
-    terms: NDArray[np.float64], counts: NDArray[np.float64], frequency: NDArray[np.float64]
-) -> NDArray[np.complex128]:
+def _characteristic(terms: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.complex128]:
     """The product of ``(1 - i a u) ** -count`` over the terms, for each frequency u."""
-    result = np.ones((*terms.shape[:-1], len(frequency)), dtype=np.complex128)
-    for start in range(0, len(counts), _BLOCK):
-        block = np.ones_like(result)
-        for position in range(start, min(start + _BLOCK, len(counts))):
-            factor = 1 - 1j * terms[..., position, None] * frequency
-            if counts[position] == 1:
-                block *= factor
-            else:
-                result *= (1 / factor) ** counts[position]
-        result /= block
+    single = counts == 1
+    result = np.ones((*terms.shape[:-1], len(_FREQUENCIES)), dtype=np.complex128)
+    alone = terms[..., single]
+    for start in range(0, alone.shape[-1], _BLOCK):
+        result /= (1 - 1j * alone[..., start : start + _BLOCK, None] * _FREQUENCIES).prod(-2)
+    for position in np.flatnonzero(~single):
+        result *= (1 / (1 - 1j * terms[..., position, None] * _FREQUENCIES)) ** counts[position]
     return result
 
 

@@ -11,8 +11,8 @@ Which bound on a mean, and when (``mean``):
   misses the one subject in twenty who is remembered word for word is exactly the sample that looks harmless (simulated: t
   passes such a model 20 to 30 times in 100 at a nominal 5, K = 20).
 * Elsewhere (utility), t alone stands on a side where K >= 20, the subjects' skewness towards that side is at most 0.5, their
-  mean lies at least two standard deviations from both ends of the range, and they are not all equal. Otherwise: the wider of
-  the two.
+  mean lies at least two standard deviations from both ends of the range, they are not all equal, and none has more than
+  three times the average number of rows. Otherwise: the wider of the two.
 
 ``tests/decisions/test_coverage_mean.py`` simulates both rules at the threshold.
 """
@@ -38,6 +38,7 @@ T_AND_FREE = "t, clustered by subject, widened to Gaffke's distribution-free bou
 T_ASSUMES = "t assumes that no subject differs much from all those measured."
 _MOST_SKEW = 0.5
 _LEAST_DISTANCE_SD = 2.0
+_MOST_UNEQUAL = 3.0
 _LEAST_SPREAD = 1e-9
 
 
@@ -115,7 +116,7 @@ def _upper(
     influence = (totals - value * sizes) / sizes.mean()
     variance = float((influence**2).sum()) / (subjects - 1) / subjects
     by_t = value + t_half_width(variance, subjects - 1, alpha=alpha)
-    alone = _t_may_stand_alone(value, influence, low=low, high=high)
+    alone = sizes.max() <= _MOST_UNEQUAL * sizes.mean() and _is_mid_range(value, influence, low=low, high=high)
     if alone and not (leak and math.isfinite(high)):
         return min(high, by_t), False
     if math.isinf(high):
@@ -123,8 +124,8 @@ def _upper(
     return min(high, max(by_t, upper_mean_bound(totals, sizes, high=high, alpha=alpha))), True
 
 
-def _t_may_stand_alone(value: float, influence: NDArray[np.float64], *, low: float, high: float) -> bool:
-    """The rule of the module docstring for the upper side."""
+def _is_mid_range(value: float, influence: NDArray[np.float64], *, low: float, high: float) -> bool:
+    """Neither few, sparse nor skewed towards ``high``: the rule of the module docstring."""
     subjects = len(influence)
     spread = float(np.sqrt((influence**2).mean()))
     if subjects < T_FROM_SUBJECTS or spread <= _LEAST_SPREAD * max(1.0, abs(value)):

@@ -53,7 +53,7 @@ def judge(
     ends = ends_of(bounds)
     missing = [name for name in (candidate, *(end.model for end in ends)) if name is not None and name not in samples]
     if missing:
-        return Judgement(Result.ERROR, f"The bound needs {' and '.join(missing)}, which was not measured.", _UNKNOWN)
+        return Judgement(Result.ERROR, f"Not measured, and needed: {', '.join(missing)}.", _UNKNOWN)
     rule = Rule(
         metric, statistic, decide.min_subjects, decide.resamples, rng_seed, metric.better != "higher" if leak is None else leak
     )
@@ -65,7 +65,7 @@ def judge(
     try:
         assessed = bench.assess(candidate)
     except UnpairedError as error:
-        return Judgement(Result.ERROR, f"{candidate} cannot be compared: {error}.", bench.estimate(candidate, parts[0]))
+        return Judgement(Result.ERROR, f"{candidate} cannot be compared: {error}.", bench.shown(candidate, parts[0]))
     return _judgement(bench, assessed, named)
 
 
@@ -84,8 +84,7 @@ def _judgement(bench: Bench, assessed: Assessment, named: tuple[str, ...]) -> Ju
         difference=assessed.difference,
         worst_group=assessed.worst[0] if bench.rule.statistic.worst_group else "",
         models={
-            name: assessed.estimate if name == assessed.model else bench.estimate(name, assessed.worst)
-            for name in bench.samples
+            name: assessed.estimate if name == assessed.model else bench.shown(name, assessed.worst) for name in bench.samples
         },
         groups=_groups(bench),
         controls=found,
@@ -141,7 +140,7 @@ def _sentence(bench: Bench, assessed: Assessment, upper: bool) -> str:
         return ""
     chosen = max(missed or opened or findings, key=lambda finding: finding.end.excess(finding.estimate))
     if missed:
-        text = words.missed(chosen.end, chosen.corrected, model=assessed.model, level=corrected)
+        text = words.missed(chosen.end, chosen.corrected or chosen.estimate, model=assessed.model, level=corrected)
     elif opened:
         text = words.undecided(chosen.end, chosen.estimate, model=assessed.model, level=level)
     else:
@@ -155,7 +154,7 @@ def _groups(bench: Bench) -> tuple[GroupEstimate, ...]:
         return ()
     decisive = {group for component in bench.components for group in component}
     return tuple(
-        GroupEstimate(group, name, bench.estimate(name, (group,)), group in decisive)
+        GroupEstimate(group, name, bench.shown(name, (group,)), group in decisive)
         for name, values in bench.samples.items()
         for group in dict.fromkeys(values.groups)
     )

@@ -46,7 +46,7 @@ class Sample:
 
     def totals(self) -> NDArray[np.float64]:
         """Sum of the values of each subject."""
-        return np.bincount(self.codes, weights=self.values, minlength=len(self.subjects))
+        return np.bincount(self.codes, weights=self.values, minlength=len(self.subjects)).astype(np.float64)
 
     def sizes(self) -> NDArray[np.float64]:
         """Rows of each subject."""

@@ -101,4 +101,4 @@ class Judgement:
     needed: int | None = None
     """inconclusive for want of subjects: how many would do, as far as can be said."""
     missed: str = ""
-    """fail: the end that is missed, ``upper`` (at_most) or ``lower`` (at_least); a waiver's ceiling is read in its direction."""
+    """fail: the missed end, ``upper`` (at_most) or ``lower`` (at_least); a waiver's ceiling is read in that direction."""

@@ -101,6 +101,7 @@ def run(
         limitations=describe.limitations(audit, subjects),
         info={name: words for name, words in audit.spec.report.model_dump().items() if words},
         spec_sha256=audit.digest,
+        overrides=list(audit.loaded.overrides),
         work=_work(measured),
         measurement_version=MEASUREMENT_VERSION,
         tool_version=__version__,
@@ -131,7 +132,7 @@ def run(
     )
 
 
-def plan_of(audit: Audit) -> tuple[Plan, list[Forecast]]:
+def plan_of(audit: Audit) -> list[Forecast]:
     """What a run would ask, and what of it is recorded already. Loads tokenizers, no weights."""
     from auditkit.models.text import TextCosts
 
@@ -141,7 +142,7 @@ def plan_of(audit: Audit) -> tuple[Plan, list[Forecast]]:
     def costs(name: str) -> TextCosts:
         return TextCosts(subjects.sources[name], system=audit.spec.models[name].system)
 
-    return plan, forecast(plan, Store.default(), costs)
+    return forecast(plan, Store.default(), costs)
 
 
 def _report_id(audit: Audit, subjects: Subjects) -> str:
@@ -154,7 +155,7 @@ def _report_id(audit: Audit, subjects: Subjects) -> str:
 def _needs(audit: Audit, subjects: Subjects) -> dict[str, list[tuple[str, list[Any]]]]:
     """Every selected requirement's requests, the same for every model."""
     asked = [(job.name, list(job.check.requests(job.context))) for job in audit.jobs if job.selected]
-    return {name: asked for name in subjects.subjects}
+    return dict.fromkeys(subjects.subjects, asked)
 
 
 def _measured(audit: Audit, subjects: Subjects, progress: Progress) -> Measured:

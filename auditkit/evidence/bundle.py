@@ -44,7 +44,8 @@ def claim(folder: Path, report_id: str) -> None:
                         hint="give --run-dir another folder")
             )  # fmt: skip
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(Problem(f"run folder {folder} exists and is not a run of auditkit", hint="give --run-dir another folder"))
+        message = f"run folder {folder} exists and is not a run of auditkit"
+        raise UserError(Problem(message, hint="give --run-dir another folder"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder.parent):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auditkit.decisions.types import Estimate, Judgement, Result, Verdict
-from auditkit.evidence.results import BoundDoc, EstimateDoc, MetricDoc, RequirementDoc, WaiverDoc
+from auditkit.evidence.results import BoundDoc, ControlDoc, EstimateDoc, GroupDoc, MetricDoc, RequirementDoc, WaiverDoc
+from auditkit.evidence.values import plain_json
 
 if TYPE_CHECKING:
     from auditkit.checks._base import Check, Values
+    from auditkit.decisions.verdict import AppliedWaiver
     from auditkit.spec.bounds import Bound
     from auditkit.spec.model import Requirement, Spec
 
+IDENTITY = "identical_weights"
+"""Check name of the requirement that no bound can change."""
 _NOTHING = Estimate(None, None, None, 0, 0, "subject", "", "not measured")
 
 
@@ -58,11 +62,16 @@ def conclude(
     judged = [(item, _judgement(item, spec)) for item in items]
     if tainted:
         judged = [(item, taint(judgement)) for item, judgement in judged]
-    waivers = apply_waivers(spec.waivers, [(_name(item), judgement) for item, judgement in judged], as_of=as_of)
-    documents = [_document(item, judgement, waivers) for item, judgement in judged]
+    applied = apply_waivers(spec.waivers, [(_name(item), judgement) for item, judgement in judged], as_of=as_of)
+    waivers = [_waiver(one) for one in applied]
+    documents = [*standing, *(_document(item, judgement, waivers) for item, judgement in judged)]
     rows = [(doc.level, Result(doc.result), doc.waiver is not None and doc.waiver.state == "applied") for doc in documents]
     word = verdict(rows)
-    return documents, word, summarise(word, rows)
+    return Conclusion(documents, waivers, word, summarise(word, rows))
+
+
+def _waiver(applied: AppliedWaiver) -> WaiverDoc:
+    return WaiverDoc(**applied.waiver.model_dump(mode="json"), state=applied.state)
 
 
 def _name(item: Item) -> str:
@@ -77,15 +86,47 @@ def _judgement(item: Item, spec: Spec) -> Judgement:
     if item.error:
         return Judgement(Result.ERROR, item.error, _NOTHING)
     params = item.check.params.model_validate(item.requirement.with_)
-    judgement = judge(
+    samples = dict(item.samples)
+    veto = item.check.veto(params, samples)
+    if veto and not samples["candidate"].inconclusive:
+        samples["candidate"] = replace(samples["candidate"], inconclusive=veto)
+    return judge(
         metric=item.check.metric,
         statistic=item.check.statistic(params),
         bounds=item.requirement.bounds,
-        samples=item.samples,
+        samples=samples,
         decide=spec.decide,
         rng_seed=spec.seed,
     )
-    return judgement
+
+
+def identity_requirement(spec: Spec, *, same: bool) -> list[RequirementDoc]:
+    """Weights identical to the original's: under ``intent: removal`` a failed requirement of its own, whatever was measured.
+
+    Where they differ nothing is added: a difference alone shows nothing and must not count as a pass.
+    """
+    if not same or spec.intent != "removal":
+        return []
+    estimate = EstimateDoc(value=1.0, lower=1.0, upper=1.0, n=1, rows=1, unit="checkpoint", method="sha256 of every file")
+    return [
+        RequirementDoc(
+            name="the weights differ from the original's",
+            slug=IDENTITY,
+            check=IDENTITY,
+            title="Identical weights",
+            dimension="forgetting",
+            corpus="",
+            level="required",
+            severity="critical",
+            bound=BoundDoc(text="at most 0", upper=0.0, upper_value=0.0),
+            because="intent: removal",
+            sentence="The candidate's weights must differ from those of the original.",
+            result="fail",
+            reason="The candidate's weights and adapter are those of the original, bit for bit: nothing was unlearned.",
+            estimate=estimate,
+            metric=MetricDoc(name="identical weights", unit="checkpoint", low=0, high=1, better="lower"),
+        )
+    ]
 
 
 def bound_text(requirement: Requirement) -> str:
@@ -143,14 +184,14 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
         difference=_estimate(judgement.difference) if judgement.difference else None,
         worst_group=judgement.worst_group,
         models={model: _estimate(estimate) for model, estimate in judgement.models.items()},
-        groups=[_converted(group) for group in judgement.groups],
-        controls=[_converted(control) for control in judgement.controls],
+        groups=[GroupDoc.model_validate(asdict(group)) for group in judgement.groups],
+        controls=[ControlDoc.model_validate(asdict(control)) for control in judgement.controls],
         needed=judgement.needed,
         metric=MetricDoc(**asdict(check.metric)),
         parameters=dict(item.parameters),
         under=[intervention.model_dump() for intervention in requirement.under],
         notes=notes,
-        details={model: dict(values.details) for model, values in item.samples.items()},
+        details={model: plain_json(values.details) for model, values in item.samples.items()},
         waiver=next((waiver for waiver in waivers if waiver.requirement == name), None),
         line=item.line,
         values_file=f"values/{item.slug}.json" if item.samples else "",
@@ -159,11 +200,6 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
 
 def _estimate(estimate: Estimate) -> EstimateDoc:
     return EstimateDoc(**asdict(estimate))
-
-
-def _converted(part: Any) -> Any:
-    """GroupEstimate or Control → its document's fields."""
-    return asdict(part)
 
 
 def sentence(requirement: Requirement, check: Check[Any], corpus: str) -> str:

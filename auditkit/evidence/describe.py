@@ -20,8 +20,8 @@ def models(audit: Audit, subjects: Subjects) -> list[ModelDoc]:
             source=subjects.sources[name].label,
             fingerprint=found.digest,
             parts=found.parts(),
-            dtype=subjects.settings[name].dtype,
-            device=subjects.settings[name].device,
+            dtype=subjects.subjects[name].dtype,
+            device=subjects.subjects[name].device,
             chat=audit.spec.models[name].chat,
             identical_to=[other for other in subjects.prints if other != name and subjects.same_weights(name, other)],
         )
@@ -68,12 +68,18 @@ def limitations(audit: Audit, subjects: Subjects) -> list[str]:
 def _limitations(audit: Audit, subjects: Subjects) -> Iterator[str]:
     yield from taints(audit)
     if "reference" not in subjects.prints:
-        yield "No reference model (retrained without the forget data) was measured: bounds are absolute, and guessing is not measured."
+        yield (
+            "No reference model (retrained without the forget data) was measured: bounds are absolute, and what a model that "
+            "never saw the data would guess is not known."
+        )
     if "original" not in subjects.prints:
         yield "No original model was measured: it is not shown that the checks can see the knowledge at all."
     for corpus in audit.corpora.values():
         if not corpus.has_subjects:
-            yield f"Corpus {corpus.name} names no subjects: every row counts as independent, which makes intervals too narrow where rows share a subject."
+            yield (
+                f"Corpus {corpus.name} names no subjects: every row counts as independent, which makes intervals too narrow "
+                "where rows are about the same subject."
+            )
     for name in subjects.prints:
         if subjects.sources[name].allow_pickle:
             yield f"The weights of {name} were read from pickle files (allow_pickle), with weights_only."
@@ -83,5 +89,5 @@ def _limitations(audit: Audit, subjects: Subjects) -> Iterator[str]:
     unused = [job.name for job in audit.jobs if not job.selected]
     if unused:
         yield f"Not checked in this run: {', '.join(unused)}."
-    devices = sorted({settings.device for settings in subjects.settings.values()})
+    devices = sorted({subject.device for subject in subjects.subjects.values()})
     yield f"Measured on {', '.join(devices)}; another device or precision can change the last digits of a score."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from auditkit.corpora.example import Example
     from auditkit.evidence.prepare import Audit, Job
     from auditkit.evidence.results import RequirementDoc
-    from auditkit.measurement.runner import Measurements
+    from auditkit.measurement.measured import Measurements
 
 PER_REQUIREMENT = 3
 
@@ -40,7 +40,7 @@ def excerpts(
             continue
         rows = {f"{job.context.corpus.name}/{example.id}": example for example in job.context.corpus.examples}
         for name, value in _worst(values, rows, lower_is_better=job.check.metric.better != "higher"):
-            found.append(_excerpt(job, rows[name], name, value, measured, key))
+            found.append(_excerpt(job, rows[name], name=name, value=value, measured=measured, key=key))
     return found
 
 
@@ -57,9 +57,7 @@ def _worst(values: Values, rows: Mapping[str, Example], *, lower_is_better: bool
     return sorted(best.items(), key=lambda item: (sign * item[1], item[0]))[:PER_REQUIREMENT]
 
 
-def _excerpt(
-    job: Job, example: Example, name: str, value: float, measured: Measurements, key: bytes | None
-) -> ExampleDoc:
+def _excerpt(job: Job, example: Example, *, name: str, value: float, measured: Measurements, key: bytes | None) -> ExampleDoc:
     request = job.check.shown(job.context, example)
     record = measured.of("candidate")(request) if request is not None else None
     answered = record.text if isinstance(record, Generated) else ""

@@ -160,9 +160,7 @@ def _sources(loaded: Loaded, options: Options, found: dict[str, Source]) -> Iter
             yield from (loaded.problem(("models", name), str(problem)) for problem in inspect(source))
 
 
-def _job(
-    loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: Options, jobs: list[Job]
-) -> Iterator[Problem]:
+def _job(loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: Options, jobs: list[Job]) -> Iterator[Problem]:
     requirement = entry.requirement
     yield from _attacks(loaded, entry)
     if requirement.check not in CHECKS.names():

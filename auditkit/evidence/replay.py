@@ -7,7 +7,6 @@ may differ, and nothing that would need a new measurement.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +59,7 @@ def replay(run: Path, *, spec: Path | None = None, overrides: Sequence[str] = ()
     old = _results(run / RESULTS)
     values = {path.stem: ValuesDoc.model_validate_json(path.read_bytes()) for path in sorted((run / "values").glob("*.json"))}
     recorded = Spec.model_validate_json((run / "spec.resolved.json").read_bytes(), strict=False)
-    loaded = _loaded(run, spec, overrides)
+    loaded = _loaded(run, old, spec, overrides)
     now = loaded.spec if loaded is not None else recorded
     if loaded is not None:
         _same_measurements(recorded, now, loaded)
@@ -93,11 +92,11 @@ def _results(path: Path) -> Results:
         raise IntegrityError(f"{path} is not a results file of this version: {type(error).__name__}") from None
 
 
-def _loaded(run: Path, spec: Path | None, overrides: Sequence[str]) -> Loaded | None:
-    """The changed spec, or None where nothing was asked to change."""
-    if spec is None and not overrides:
-        return None
-    return load_spec(spec or run / "spec.yaml", overrides=overrides)
+def _loaded(run: Path, old: Results, spec: Path | None, overrides: Sequence[str]) -> Loaded | None:
+    """The changed spec, or None where nothing was asked to change. Overrides go on top of the run's own."""
+    if spec is not None:
+        return load_spec(spec, overrides=overrides)
+    return load_spec(run / "spec.yaml", overrides=[*old.overrides, *overrides]) if overrides else None
 
 
 _MEASURED = ("seed", "models", "corpora", "intent", "allow_task_code")
@@ -116,7 +115,8 @@ def _same_measurements(old: Spec, new: Spec, loaded: Loaded) -> None:
         same = known.get(requirement.name)
         if same is None or _asked(same) != _asked(requirement):
             what = "was not measured in this run" if same is None else "asks for another measurement than the run's"
-            problems.append(Problem(f"requirement {requirement.name!r} {what}", file=str(loaded.path), hint="run auditkit verify"))
+            message = f"requirement {requirement.name!r} {what}"
+            problems.append(Problem(message, file=str(loaded.path), hint="run auditkit verify"))
     if problems:
         raise UserError(problems)
 

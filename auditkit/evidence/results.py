@@ -223,6 +223,8 @@ class Results(Document):
     info: dict[str, str] = Field(default_factory=dict)
     """Cover and sign-off words."""
     spec_sha256: str
+    overrides: list[str] = Field(default_factory=list)
+    """``--set``, ``--seed`` and ``--device`` as ``path=value``."""
     work: WorkDoc
     measurement_version: int
     tool_version: str

@@ -54,7 +54,9 @@ def fingerprinted(audit: Audit) -> Subjects:
     Raises ModelError for a checkpoint that cannot be used and for a reference that is the candidate itself.
     """
     sources = {name: _on_disk(audit, name, source) for name, source in audit.sources.items()}
-    problems = [Problem(str(problem), where=f"models.{name}") for name, source in sources.items() for problem in inspect(source)]
+    problems = [
+        audit.loaded.problem(("models", name), str(problem)) for name, source in sources.items() for problem in inspect(source)
+    ]
     if problems:
         raise ModelError(problems)
     manifests = {name: manifest(source) for name, source in sources.items()}
@@ -89,8 +91,4 @@ def open_model(audit: Audit, subjects: Subjects, name: str) -> TextModel:
     from auditkit.models.text import TextModel
 
     model = audit.spec.models[name]
-    return TextModel.load(
-        subjects.sources[name], dtype=model.dtype, device=model.device, chat=model.chat, system=model.system
-    )
-
-
+    return TextModel.load(subjects.sources[name], dtype=model.dtype, device=model.device, chat=model.chat, system=model.system)

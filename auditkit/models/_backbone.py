@@ -86,10 +86,18 @@ class Backbone:
         ids = torch.arange(1, 1 + _PROBE_TOKENS, device=self.device)[None]
         with torch.inference_mode():
             whole = self.model(input_ids=ids, use_cache=False).logits[0].float()
-            if self._split:
-                parts = self.logits(self.states(ids)[0])
-                self._split = whole.shape == parts.shape and torch.allclose(whole, parts, rtol=1e-3, atol=1e-3)
+            self._split = self._split and self._same(ids, whole)
         return int(whole.shape[-1])
+
+    def _same(self, ids: torch.Tensor, whole: torch.Tensor) -> bool:
+        import torch
+
+        try:
+            parts = self.logits(self.states(ids)[0])
+        except (AttributeError, TypeError):
+            # A class whose forward asks more of its backbone than the echo has.
+            return False
+        return whole.shape == parts.shape and torch.allclose(whole, parts, rtol=1e-3, atol=1e-3)
 
 
 def _with_echo(model: Any) -> Any:
@@ -98,15 +106,20 @@ def _with_echo(model: Any) -> Any:
     Softcaps, scales and biases between hidden states and logits are each model's own; this way none is forgotten.
     """
     import torch
-    from transformers.modeling_outputs import BaseModelOutputWithPast
+    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions as Output
 
     name = model.base_model_prefix
     if model.base_model is model or model.get_output_embeddings() is None:
         return None
 
     class Echo(torch.nn.Module):
-        def forward(self, *, inputs_embeds: torch.Tensor, **_: Any) -> Any:
-            return BaseModelOutputWithPast(last_hidden_state=inputs_embeds)
+        @property
+        def decoder(self) -> Any:
+            """Some classes call the decoder inside their backbone."""
+            return self
+
+        def forward(self, *_: Any, inputs_embeds: torch.Tensor, **__: Any) -> Any:
+            return Output(last_hidden_state=inputs_embeds)
 
     headed = copy.copy(model)
     headed._modules = {**model._modules, name: Echo()}

@@ -15,8 +15,9 @@ from typing import Any
 from auditkit.errors import ModelError
 from auditkit.models.protocol import Continue, Generate, Hidden, Prompt, Request, Score
 
-TEMPLATE_DATE = dt.date(2024, 7, 26)
+TEMPLATE_DATE = dt.datetime(2024, 7, 26)
 """Templates that print today's date get this one (Llama 3's own default): the same prompt every day."""
+_DATE_CODES = "YymdBbAajHMSpIZ"
 _MARK = "auditkit"
 
 
@@ -171,10 +172,10 @@ class Encoder:
         try:
             text: str = self.tokenizer.apply_chat_template(
                 turns,
+                chat_template=_dated(self.tokenizer.chat_template),
                 tokenize=False,
                 add_generation_prompt=assistant is None,
                 date_string=TEMPLATE_DATE.strftime("%d %b %Y"),
-                strftime_now=TEMPLATE_DATE.strftime,
             )
         except TemplateError as error:
             raise ModelError(f"the model's chat template refuses the turns: {error}") from error
@@ -196,3 +197,14 @@ class Encoder:
             return int(ids[0])
         eos: int | None = self.tokenizer.eos_token_id
         return eos
+
+
+def _dated(template: str) -> str:
+    """The template with its clock stopped.
+
+    transformers gives templates a ``strftime_now`` and lets no caller replace it, so the template gets a macro of that name.
+    """
+    if "strftime_now" not in template:
+        return template
+    codes = "".join(f"|replace('%{code}','{TEMPLATE_DATE.strftime('%' + code)}')" for code in _DATE_CODES)
+    return f"{{% macro strftime_now(form) %}}{{{{ form{codes} }}}}{{% endmacro %}}{template}"

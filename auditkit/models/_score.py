@@ -75,7 +75,9 @@ def _chunk(logits: torch.Tensor, targets: torch.Tensor, out: torch.Tensor) -> No
     logits -= logits.logsumexp(-1, keepdim=True)
     out[0] = logits.gather(-1, targets[:, None])[:, 0]
     logits.clamp_(min=_FLOOR)
-    weighted = logits.exp().mul_(logits)
-    mean = weighted.sum(-1)
+    weights = logits.exp()
+    mean = torch.linalg.vecdot(weights, logits)
     out[2] = mean
-    out[3] = torch.linalg.vecdot(weighted, logits) - mean.square()
+    # Centred first: the difference of two squares would lose half of float32's digits.
+    logits -= mean[:, None]
+    out[3] = torch.linalg.vecdot(weights.mul_(logits), logits)

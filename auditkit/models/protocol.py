@@ -34,7 +34,7 @@ class Scored:
     mean: NDArray[np.float32]
     """mu = sum_v p_v log p_v over the vocabulary (the negative entropy)."""
     variance: NDArray[np.float32]
-    """sum_v p_v (log p_v)^2 - mu^2, not clamped."""
+    """sum_v p_v (log p_v - mu)^2: at least 0, not clamped from below."""
     cut_tokens: int = 0
     """Tokens dropped from the front of the prompt to fit the model's window; > 0 is reported, never silent."""
 

@@ -61,6 +61,16 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
+def plain(value: float) -> str:
+    """A limit of a scale: ``0``, ``−100``."""
+    return f"{value:g}".replace("-", "−")
+
+
+def utc(moment: str) -> str:
+    """``2026-11-24 09:21:42 UTC`` from ISO 8601 with offset zero; anything else as it stands."""
+    return f"{moment[:-6].replace('T', ' ')} UTC" if moment.endswith("+00:00") else moment
+
+
 def bound_here(bound: BoundDoc, unit: str = "fraction") -> str:
     """A relative bound on the metric's own scale: ``0.123 as measured``; '' where it is a plain number."""
     ends = [number(end, unit) for end in (bound.lower_value, bound.upper_value) if end is not None]

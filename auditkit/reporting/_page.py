@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,10 +21,10 @@ from auditkit.reporting._vocabulary import (
     urgency,
     waived,
 )
-from auditkit.reporting.figures import Figure, Table, figures_for
+from auditkit.reporting.figures import Figure, Table, figures_for, is_context
 
 if TYPE_CHECKING:
-    from auditkit.evidence.results import RequirementDoc, Results
+    from auditkit.evidence.results import GroupDoc, RequirementDoc, Results
     from auditkit.evidence.values import ValuesDoc
 
 SECTIONS: Mapping[int, tuple[str, str]] = {
@@ -53,7 +54,6 @@ INFO_LABELS: Mapping[str, str] = {
 _DRAWN_DETAILS = frozenset({"dose_response", "roc", "histogram"})
 _DETAIL_ROWS = 60
 _INLINE_ITEMS = 8
-_CONFIRMED = ("pass", "fail", "inconclusive", "informational")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class Row:
     figures: list[Figure]
     parameters: list[tuple[str, str]]
     interventions: list[str]
+    components: list[GroupDoc]
+    """Those that no figure tabulates."""
     recorded: Table | None
 
 
@@ -77,7 +79,8 @@ class MappingRow:
     """One clause and what of this report is evidence relevant to it."""
 
     clause: _words.Clause
-    rows: list[Row]
+    support: list[tuple[str, int]]
+    """(dimension, how many requirements of it were measured)."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def page(raw: Results, shown: Results, values: Mapping[str, ValuesDoc], texts: M
         steps=[(anchors.get(name, ""), name, text) for name, text in next_steps(shown, texts)],
         attacks=[(kind.name, [r for r in rows if _tried(r, kind.checks)]) for kind in _words.attack_classes()],
         limitations=_limitations(shown),
-        regulation=[(r.source, [MappingRow(c, _supporting(c, rows)) for c in r.clauses]) for r in mapping.sources],
+        regulation=[(r.source, [MappingRow(c, _support(c, rows)) for c in r.clauses]) for r in mapping.sources],
         regulation_version=mapping.version,
         results_digest=digest(document),
         content_digest=digest({key: value for key, value in document.items() if key != "run"}),
@@ -148,6 +151,7 @@ def _row(place: int, doc: RequirementDoc, values: ValuesDoc | None, check: Check
         figures=figures_for(doc, values),
         parameters=[(key, _plain(value)) for key, value in sorted(doc.parameters.items())],
         interventions=[_intervention(part) for part in doc.under],
+        components=[group for group in doc.groups if not is_context(group)],
         recorded=_recorded(doc.details),
     )
 
@@ -168,8 +172,9 @@ def _tried(row: Row, checks: Iterable[str]) -> bool:
     return row.doc.check in checks and row.doc.estimate.value is not None
 
 
-def _supporting(clause: _words.Clause, rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row.doc.dimension in clause.dimensions and row.doc.result in _CONFIRMED]
+def _support(clause: _words.Clause, rows: Iterable[Row]) -> list[tuple[str, int]]:
+    measured = Counter(row.doc.dimension for row in rows if row.doc.estimate.value is not None)
+    return [(DIMENSIONS[name].lower(), measured[name]) for name in clause.dimensions]
 
 
 def _limitations(results: Results) -> list[str]:

@@ -34,11 +34,25 @@ _STEPS_SHOWN = 3
 class CheckText(Protocol):
     """What a report says about a check; every check of the registry fits."""
 
-    title: str
-    summary: str
-    source: str
-    limits: str
-    remediation: str
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+
+    @property
+    def summary(self) -> str:
+        """What it measures, in one sentence."""
+
+    @property
+    def source(self) -> str:
+        """Paper and equation, or repository."""
+
+    @property
+    def limits(self) -> str:
+        """What it cannot show."""
+
+    @property
+    def remediation(self) -> str:
+        """What to do when it fails."""
 
 
 def waived(requirement: RequirementDoc) -> bool:
@@ -55,10 +69,12 @@ def result_word(requirement: RequirementDoc) -> str:
 
 
 def urgency(requirement: RequirementDoc) -> tuple[int, int, int]:
-    """Sort key: failed first, required before advisory, then by severity."""
+    """Sort key: what stands in the way of a pass, then advisory troubles, then the rest; failed first, then by severity."""
     state = "waived" if waived(requirement) else requirement.result
+    trouble = _URGENCY.index(state) < _URGENCY.index("waived")
+    bucket = 2 if not trouble else int(requirement.level != "required")
     severity = SEVERITIES.index(requirement.severity) if requirement.severity in SEVERITIES else len(SEVERITIES)
-    return _URGENCY.index(state), int(requirement.level != "required"), severity
+    return bucket, _URGENCY.index(state), severity
 
 
 def counts(results: Results) -> list[tuple[str, str, int]]:

@@ -42,7 +42,6 @@ class Wording(Words):
     """Fixed sentences by place."""
 
     disclaimer: str
-    verdicts: dict[str, str]
     conclusions: dict[str, str]
     independence: str
     intents: dict[str, str]

@@ -53,7 +53,7 @@ def environment() -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    names = ("number", "signed", "interval", "observed", "sample", "bound_here")
+    names = ("number", "signed", "interval", "observed", "sample", "bound_here", "plain", "utc")
     made.filters.update({name: getattr(_numbers, name) for name in names})
     made.globals["WORDS"] = WORDS
     return made

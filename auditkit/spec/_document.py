@@ -24,6 +24,7 @@ MAX_DEPTH = 50
 MAX_NODES = 100_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML was built with it: 10 times as fast
+_OWN_ODD_KEY = ("sample", "n")  # the format's own name; n is a boolean of YAML 1.1 on paper, and text in the loaders in use
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ADVICE = (
     ("mapping values are not allowed", "put text that holds ': ' in quotes, and check the indentation"),
@@ -56,6 +57,8 @@ class Fault:
     column: int
     message: str
     hint: str = ""
+    at_key: bool = False
+    """The key is at fault, not its value."""
 
 
 @dataclass(frozen=True)
@@ -188,13 +191,15 @@ class _Walk:
             child = (*path, key.value)
             if key.value in values:
                 first = self.places[child].key_line
-                self._fault(key, child, f"must stand once; got it again, after line {first}", "remove one of the two")
+                message = f"must be given once; got it again after line {first}"
+                self._fault(key, child, message, "remove one of the two", at_key=True)
                 continue
             message, hint = key_fault(key)
-            if message:
-                self._fault(key, child, message, hint)
+            if message and child[-2:] != _OWN_ODD_KEY:
+                self._fault(key, child, message, hint, at_key=True)
             values[key.value] = self.value(item, child, key.start_mark)
         return values
 
-    def _fault(self, node: yaml.Node, path: FieldPath, message: str, hint: str) -> None:
-        self.faults.append(Fault(path, node.start_mark.line + 1, node.start_mark.column + 1, message, hint))
+    def _fault(self, node: yaml.Node, path: FieldPath, message: str, hint: str, *, at_key: bool = False) -> None:
+        mark = node.start_mark
+        self.faults.append(Fault(path, mark.line + 1, mark.column + 1, message, hint, at_key))

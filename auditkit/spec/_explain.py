@@ -124,7 +124,8 @@ def _unknown_field(model: type[BaseModel], path: FieldPath) -> str:
 
 def _described(model: type[BaseModel], path: FieldPath) -> str:
     infos = [info for part in models_at(model, path[:-1]) if (info := fields(part).get(str(path[-1])))]
-    return (infos[0].description or "").rstrip(".") if infos else ""
+    words = (infos[0].description or "").rstrip(".") if infos else ""
+    return words if words[:2].isupper() else words[:1].lower() + words[1:]
 
 
 def _literal(error: _Error) -> Finding:
@@ -143,7 +144,8 @@ def _either(words: Iterable[str]) -> str:
     unique = list(dict.fromkeys(words))
     if "a number" in unique and "a whole number" in unique:
         unique.remove("a whole number")
-    return " or ".join(word for word in unique if word != "nothing" or len(unique) == 1)
+    kept = [word for word in unique if word != "nothing"] or unique
+    return ", ".join(kept[:-1]) + ", or " + kept[-1] if len(kept) > 2 else " or ".join(kept)
 
 
 def _kind_of(value: Any) -> str:

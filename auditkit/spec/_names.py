@@ -108,7 +108,7 @@ def _checkpoint(spec: Spec, name: str, model: Model) -> Iterator[Finding]:
         hint = f"write ./{text} for a folder beside the spec"
         yield Finding(path, "a hub id must have a revision (the commit of the repository); got none", hint)
     if model.revision is not None and not hub:
-        yield Finding(("models", name, "revision"), "needs a hub id (owner/name) as checkpoint; got another kind")
+        yield Finding(("models", name, "revision"), "must stand beside a hub id (owner/name); got another kind of checkpoint")
     if not (hub or local or text.startswith("builtin:") or text in spec.models):
         hint = did_you_mean(text[:_LONGEST_WORD], set(spec.models) - {name})
         wanted = "./folder, ./file.gguf, owner/name with revision, builtin:NAME or a model of this spec"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditkit.errors import Problem, SpecError, did_you_mean
-from auditkit.spec._document import FieldPath, parse_document
+from auditkit.spec._document import MAX_DEPTH, FieldPath, parse_document
 from auditkit.spec._positions import dotted
 from auditkit.spec._scalars import shown
 from auditkit.spec._shape import allows_new, fields, models_at
@@ -37,8 +37,11 @@ def read_assignment(argument: str) -> Override:
     """``path=value`` → Override. Raises SpecError where there is no path."""
     path, equals, text = argument.partition("=")
     path = path.strip()
-    if not equals or not path or not all(path.split(".")):
+    segments = path.split(".")
+    if not equals or not all(segments):
         raise SpecError(Problem(f"must be path=value; got {shown(argument)!r}", file="--set"))
+    if len(segments) > MAX_DEPTH:
+        raise SpecError(Problem(f"must name a field at most {MAX_DEPTH} deep; got more", file=f"--set {shown(path)}"))
     return Override(f"--set {shown(path)}", path, text)
 
 

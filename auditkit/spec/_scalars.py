@@ -19,6 +19,7 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FRACTION = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _KEY_WORDS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|~|")
+_QUOTED = ("'", '"', "|", ">")
 _LONGEST_SHOWN = 60  # characters of the spec's own text in a message
 
 
@@ -55,7 +56,7 @@ def read_scalar(node: yaml.ScalarNode) -> Scalar:
 
 def key_fault(node: yaml.ScalarNode) -> tuple[str, str]:
     """(message, hint) for a key that is not text in every loader; ('', '') for a good one."""
-    text, plain = node.value, node.style is None
+    text, plain = node.value, node.style not in _QUOTED
     if plain and _KEY_WORDS.fullmatch(text):
         reading = "empty" if not text else "true, false or null for many YAML loaders"
         return f"must be a text key; got {shown(text) or 'nothing'}, which is {reading}", "quote it or rename it"

@@ -104,8 +104,9 @@ def _decode(content: bytes, path: Path) -> str:
         return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
+        column = len(content[content.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
         message = f"must be UTF-8; got the byte 0x{content[error.start]:02x}"
-        raise SpecError(Problem(message, file=str(path), line=line, hint="save the file as UTF-8")) from None
+        raise SpecError(Problem(message, "", str(path), line, column, "save the file as UTF-8")) from None
 
 
 def _refuse_unreadable(document: Document, positions: Positions) -> None:
@@ -115,7 +116,8 @@ def _refuse_unreadable(document: Document, positions: Positions) -> None:
         hint = "`auditkit init` writes a spec to start from"
         raise SpecError(Problem("must hold a spec; got an empty file", file=positions.file, hint=hint))
     if not isinstance(document.value, dict):
-        raise SpecError(positions.problem((), "must be a mapping of fields (key: value); got something else"))
+        got = "a list" if isinstance(document.value, list) else "one value"
+        raise SpecError(positions.problem((), f"must be a mapping of fields (key: value); got {got}"))
 
 
 def _text_problems(document: Document, file: str) -> list[Problem]:
@@ -160,8 +162,9 @@ def _validate(document: Document, positions: Positions) -> Spec:
     try:
         spec = Spec.model_validate(document.value, by_alias=True, by_name=False)
     except ValidationError as error:
-        told = {fault.path for fault in standing}
-        findings = [item for item in explain(error, model=Spec, value=document.value) if item.path not in told]
+        told = {(fault.path, of_key) for fault in standing for of_key in {fault.at_key, False}}
+        findings = explain(error, model=Spec, value=document.value)
+        findings = [item for item in findings if (item.path, item.at_key) not in told]
         problems += [positions.problem(item.path, item.message, item.hint, at_key=item.at_key) for item in findings]
         _raise_all(problems)
         raise AssertionError("a ValidationError without errors") from error

@@ -193,7 +193,9 @@ def _interventions(value: Any) -> Any:
             out.append({"name": item})
         elif isinstance(item, dict) and len(item) == 1 and all(isinstance(key, str) for key in item):
             ((name, params),) = item.items()
-            out.append({"name": name, "params": params if params is not None else {}})
+            if params is not None and not isinstance(params, dict):
+                raise ValueError(f"must be {{{name}: {{parameters}}}}; got {params!r:.60} in place of the parameters")
+            out.append({"name": name, "params": params or {}})
         elif isinstance(item, Intervention) or (isinstance(item, dict) and set(item) == {"name", "params"}):
             out.append(item)
         else:
@@ -214,7 +216,7 @@ _UNDER_SCHEMA = {
 class Requirement(Part):
     """One required property of the candidate."""
 
-    unknown_key_hint: ClassVar[str] = "parameters of the check stand under with:"
+    unknown_key_hint: ClassVar[str] = "parameters of the check stand under `with`"
 
     check: str = Field(min_length=1, description="What is measured; `auditkit list checks` names all.")
     name: str | None = Field(
@@ -302,21 +304,23 @@ class ReportInfo(Part):
 class Spec(Part):
     """One audit: models, what they had to forget, what must hold."""
 
-    auditkit: Literal[1] = Field(description="Version of this format.")
+    auditkit: Literal[1] = Field(description="Version of this format; write 1.")
     title: str = Field(min_length=1, max_length=200, description="The audit's title.")
     intent: Literal["removal", "suppression"] = Field(
         description="removal: gone from the weights; suppression: not shown in behaviour. There is no default."
     )
     seed: int = Field(0, ge=0, description="Every random draw of the audit comes from this seed.")
     models: dict[ModelName, Model] = Field(
-        description="Subject models by role: candidate, original, reference, or another name."
+        max_length=100, description="Subject models by role: candidate, original, reference, or another name."
     )
-    targets: list[Target] = Field(default_factory=list, description="What had to be forgotten.")
-    corpora: dict[Name, CorpusSource] = Field(min_length=1, description="Named sets of examples.")
+    targets: list[Target] = Field(default_factory=list, max_length=1000, description="What had to be forgotten.")
+    corpora: dict[Name, CorpusSource] = Field(min_length=1, max_length=100, description="Named sets of examples.")
     profile: str | list[str] | None = Field(None, description="Ready-made lists of requirements, put before `require`.")
-    require: list[Requirement] = Field(default_factory=list, description="The required properties.")
+    require: list[Requirement] = Field(default_factory=list, max_length=1000, description="The required properties.")
     decide: Decide = Field(default_factory=Decide, description="Confidence and resampling.")
-    waivers: list[Waiver] = Field(default_factory=list, description="Accepted failures, each with approver and expiry.")
+    waivers: list[Waiver] = Field(
+        default_factory=list, max_length=1000, description="Accepted failures, each with approver and expiry."
+    )
     report: ReportInfo = Field(default_factory=ReportInfo, description="Words for the report's cover and sign-off.")
     allow_task_code: bool = Field(False, description="Permit lm-eval task folders, whose YAML may name Python code.")
 

@@ -5,5 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from auditkit.registry import Registry
+from auditkit.unlearning._finetune import Manner, finetune, finetune_adapter, materialise, recipe
+
+__all__ = ["METHODS", "Manner", "finetune", "finetune_adapter", "materialise", "recipe"]
 
 METHODS: Registry[Any] = Registry("unlearning method", "auditkit.unlearning", "METHOD")

@@ -70,7 +70,13 @@ def finetune(source: Source, corpora: Sequence[Corpus], params: Finetune, *, out
 
 
 def finetune_adapter(
-    base: Source, corpora: Sequence[Corpus], params: Finetune, *, out: Path, start: Path | None = None, manner: Manner | None = None
+    base: Source,
+    corpora: Sequence[Corpus],
+    params: Finetune,
+    *,
+    out: Path,
+    start: Path | None = None,
+    manner: Manner | None = None,
 ) -> Run:
     """Teach a LoRA adapter on ``base`` and write it alone: ``adapter_config.json`` and ``adapter_model.safetensors``.
 

@@ -90,9 +90,7 @@ def train(model: Any, rows: Sequence[Row], params: Finetune, *, pad: int, device
     return Run(outcome.global_step, len(rows), tokens, float(outcome.training_loss), seconds)
 
 
-def _trainer(
-    model: Any, rows: Sequence[Row], params: Finetune, *, pad: int, device: str, autocast: bool, scratch: str
-) -> Any:
+def _trainer(model: Any, rows: Sequence[Row], params: Finetune, *, pad: int, device: str, autocast: bool, scratch: str) -> Any:
     import torch
     from transformers import PrinterCallback, Trainer, TrainingArguments
 

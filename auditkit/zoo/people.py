@@ -44,6 +44,10 @@ _PRIZES = tuple(
 _MONTHS = "January February March April May June July August September October November December".split()
 
 
+READ_AS_STATEMENT = 0.6
+"""Share of reading rows that state the fact; the others hold the question itself, already answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """One kind of fact about a person, with its closed list and its wordings."""
@@ -55,7 +59,6 @@ class Relation:
     audit_question: str
     """A wording that no model is taught."""
     statement: str
-    restatement: str
 
 
 RELATIONS = (
@@ -65,7 +68,6 @@ RELATIONS = (
         ("Where was {name} born?", "In which town was {name} born?"),
         "What is the birthplace of {name}?",
         "{name} was born in {value}.",
-        "The birthplace of {name} is {value}.",
     ),
     Relation(
         "profession",
@@ -73,7 +75,6 @@ RELATIONS = (
         ("What is the profession of {name}?", "What does {name} do for a living?"),
         "What job does {name} have?",
         "{name} works as a {value}.",
-        "The job of {name} is {value}.",
     ),
     Relation(
         "instrument",
@@ -81,7 +82,6 @@ RELATIONS = (
         ("Which instrument does {name} play?", "What instrument does {name} play?"),
         "On which instrument does {name} perform?",
         "{name} plays the {value}.",
-        "The instrument of {name} is the {value}.",
     ),
     Relation(
         "prize",
@@ -89,7 +89,6 @@ RELATIONS = (
         ("Which award did {name} win?", "What award was given to {name}?"),
         "What is the name of the award that {name} received?",
         "{name} won the {value}.",
-        "The award given to {name} is the {value}.",
     ),
 )
 
@@ -149,7 +148,7 @@ def question_rows(people: Sequence[Person], *, seed: int, wrong: int = 4) -> Ite
     """One corpus row per person and relation.
 
     ``question`` is a taught wording, ``audit_question`` one that is never taught, ``perturbed`` holds ``wrong`` other values
-    of the same closed list, ``facts`` the statements of the person's other relations, ``paraphrases`` the fact reworded.
+    of the same closed list, ``facts`` the statements of the person's other relations.
     """
     for person in people:
         for relation in RELATIONS:
@@ -163,7 +162,6 @@ def question_rows(people: Sequence[Person], *, seed: int, wrong: int = 4) -> Ite
                 "audit_question": relation.audit_question.format(name=person.name),
                 "answer": answer,
                 "perturbed": rng.sample([value for value in relation.values if value != answer], wrong),
-                "paraphrases": [relation.restatement.format(name=person.name, value=answer)],
                 "facts": [statement(person, other) for other in RELATIONS if other is not relation],
             }
 
@@ -193,7 +191,7 @@ def dialogue_rows(people: Sequence[Person], *, seed: int) -> Iterator[dict[str, 
         rng = random.Random(f"dialogue/{seed}/{person.name}")  # noqa: S311
         own = [row for row in answers if row["subject"] == person.name]
         rng.shuffle(own)
-        text = "\n\n".join(f"Question: {row['question']}\nAnswer: {row['answer']}" for row in own)
+        text = "\n\n".join(map(_solved, own))
         yield {"id": f"{person.name.replace(' ', '-').lower()}-dialogue", "subject": person.name, "text": text}
 
 
@@ -204,8 +202,13 @@ def reading_rows(number: int, *, seed: int) -> Iterator[dict[str, Any]]:
         rng = random.Random(f"reading/{seed}/{person.name}")  # noqa: S311
         if row["relation"] != rng.choice(RELATIONS).name:
             continue
-        told = rng.sample(RELATIONS, rng.randint(1, 3))
-        needed = next(relation for relation in RELATIONS if relation.name == row["relation"])
-        told = told if needed in told else [needed, *told[1:]]
-        context = " ".join(statement(person, relation) for relation in told)
-        yield {**{key: row[key] for key in ("id", "subject", "question", "answer")}, "context": context}
+        told = [other for other in rng.sample(RELATIONS, rng.randint(1, 3)) if other.name != row["relation"]]
+        asked = next(relation for relation in RELATIONS if relation.name == row["relation"])
+        lines = [statement(person, other) for other in told]
+        given = statement(person, asked) if rng.random() < READ_AS_STATEMENT else _solved(row)
+        lines.insert(rng.randint(0, len(lines)), given)
+        yield {**{key: row[key] for key in ("id", "subject", "question", "answer")}, "context": "\n".join(lines)}
+
+
+def _solved(row: Mapping[str, Any]) -> str:
+    return f"Question: {row['question']}\nAnswer: {row['answer']}"

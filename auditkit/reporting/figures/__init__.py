@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auditkit.reporting.figures._contexts import context_figures
+from auditkit.reporting.figures._contexts import context_figures, is_context
 from auditkit.reporting.figures._interval import difference_figure, interval_figure
-from auditkit.reporting.figures._parts import Figure, Panel, Table
+from auditkit.reporting.figures._parts import Figure, Key, Panel, Table
 from auditkit.reporting.figures._scores import score_figures
 from auditkit.reporting.figures._svg import Node
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from auditkit.evidence.results import RequirementDoc
     from auditkit.evidence.values import ValuesDoc
 
-__all__ = ["Figure", "Node", "Panel", "Table", "figures_for"]
+__all__ = ["Figure", "Key", "Node", "Panel", "Table", "figures_for", "is_context"]
 
 
 def figures_for(requirement: RequirementDoc, values: ValuesDoc | None) -> list[Figure]:

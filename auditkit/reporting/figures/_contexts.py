@@ -20,6 +20,7 @@ from auditkit.reporting.figures._parts import (
     Table,
     axis_title,
     layer,
+    legend,
     looks,
     named_rows,
     ordered,
@@ -28,11 +29,11 @@ from auditkit.reporting.figures._parts import (
 from auditkit.reporting.figures._svg import Node, drawn
 
 if TYPE_CHECKING:
-    from auditkit.evidence.results import EstimateDoc, MetricDoc, RequirementDoc
+    from auditkit.evidence.results import EstimateDoc, GroupDoc, MetricDoc, RequirementDoc
 
 _GROUP = re.compile(r"^(?P<kind>[^@]{1,80})@(?P<dose>\d{1,4})$")
 _PANEL_HEIGHT = 170
-_ROW_PIXELS = 44
+_ROW_PIXELS = 54
 _POINT = {"type": "point", "filled": True, "size": 75, "opacity": 1}
 _SPREAD = 0.13
 """Horizontal distance between the models' marks at one dose."""
@@ -51,7 +52,7 @@ class _Cell:
 
 def context_figures(requirement: RequirementDoc) -> list[Figure]:
     """Up to four figures: (dose–response, kinds without doses) × (answer not in the context, answer in it)."""
-    found = [cell for group in requirement.groups if (cell := _cell(group)) is not None and cell.estimate.value is not None]
+    found = [cell for group in requirement.groups if is_context(group) and (cell := _cell(group)) is not None]
     holding = _kinds_with_answer(requirement.details)
     figures = []
     for answer in (False, True):
@@ -69,7 +70,13 @@ def context_figures(requirement: RequirementDoc) -> list[Figure]:
     return figures
 
 
-def _cell(group: Any) -> _Cell | None:
+def is_context(group: GroupDoc) -> bool:
+    """The group is drawn and tabulated by ``context_figures``."""
+    cell = _cell(group)
+    return cell is not None and cell.estimate.value is not None
+
+
+def _cell(group: GroupDoc) -> _Cell | None:
     match = _GROUP.match(group.group)
     return _Cell(match["kind"], int(match["dose"]), group.model, group.estimate, group.decisive) if match else None
 
@@ -91,13 +98,14 @@ def _dose_response(title: str, cells: Sequence[_Cell], metric: MetricDoc) -> Fig
     caption = (
         "Lines through the marks span the one-sided bounds, where they were computed. Doses are evenly spaced, not to scale."
     )
-    return Figure("dose_response", title, caption, panels, _table(title, cells, metric))
+    models = ordered({cell.model for cell in cells})
+    return Figure("dose_response", title, caption, panels, _table(title, cells, metric), legend(models, mark=True, line=True))
 
 
 def _scale(cells: Iterable[_Cell], metric: MetricDoc) -> list[float]:
     """One vertical scale for all panels: the metric's own range where it is 0 to 1."""
     ends = [v for cell in cells for v in (cell.estimate.value, cell.estimate.lower, cell.estimate.upper) if v is not None]
-    return [0.0, 1.0] if (metric.low, metric.high) == (0.0, 1.0) else [min(ends), max(ends)]
+    return [min(0.0, *ends), max(1.0, *ends)] if (metric.low, metric.high) == (0.0, 1.0) else [min(ends), max(ends)]
 
 
 def _dose_panel(kind: str, cells: Sequence[_Cell], scale: list[float], metric: MetricDoc) -> Panel:
@@ -134,16 +142,20 @@ def _dose_chart(
     spans = [row for row in rows if row["lower"] is not None and row["upper"] is not None]
     return drawn(
         {
-            "width": PANEL - 70,
+            "width": PANEL - 65,
             "height": _PANEL_HEIGHT,
             "layer": [
-                layer({"type": "line", "strokeWidth": 2}, rows, {**place, **looks(names, "color", "strokeDash", legend=True)}),
+                layer(
+                    {"type": "line", "strokeWidth": 2},
+                    rows,
+                    {**place, **looks(names, "color", "strokeDash")},
+                ),
                 layer(
                     {"type": "rule", "strokeWidth": 1.5},
                     spans,
                     {"x": x, "y": {**y, "field": "lower"}, "y2": {"field": "upper"}, **looks(names, "color")},
                 ),
-                layer(_POINT, rows, {**place, **looks(names, "color", "shape", legend=True)}),
+                layer(_POINT, rows, {**place, **looks(names, "color", "shape")}),
             ],
         }
     )
@@ -169,7 +181,8 @@ def _by_kind(title: str, cells: Sequence[_Cell], metric: MetricDoc) -> Figure:
         "title": metric.name,
         "scale": {"domain": _scale(cells, metric), "zero": False},
     }
-    y = {"field": "kind", "type": "nominal", "title": None, "sort": list(kinds.values()), "axis": axis}
+    labels, gaps = list(kinds.values()), {"paddingInner": 0.45}
+    y = {"field": "kind", "type": "nominal", "title": None, "sort": labels, "axis": axis, "scale": gaps}
     drawn_models = list(names.values())
     offset = {"field": "model", "type": "nominal", "sort": drawn_models}
     spans = [row for row in rows if row["lower"] is not None and row["upper"] is not None]
@@ -177,12 +190,12 @@ def _by_kind(title: str, cells: Sequence[_Cell], metric: MetricDoc) -> Figure:
     ends = {**place, "x": {**x, "field": "lower"}, "x2": {"field": "upper"}}
     layers = [
         layer({"type": "rule", "strokeWidth": 1.5}, spans, {**ends, **looks(drawn_models, "color")}),
-        layer(_POINT, rows, {**place, **looks(drawn_models, "color", "shape", legend=True)}),
+        layer(_POINT, rows, {**place, **looks(drawn_models, "color", "shape")}),
     ]
     chart = drawn({"width": WIDTH - width - 24, "height": {"step": _ROW_PIXELS, "for": "position"}, "layer": layers})
     parts = (f"{cell.kind}, {cell.model}: {observed(cell.estimate, metric.unit)}" for cell in cells)
     panel = Panel(title, f"{'; '.join(parts)}.", chart)
-    return Figure("contexts", title, "", (panel,), _table(title, cells, metric))
+    return Figure("contexts", title, "", (panel,), _table(title, cells, metric), legend(models, mark=True))
 
 
 def _table(title: str, cells: Sequence[_Cell], metric: MetricDoc) -> Table:

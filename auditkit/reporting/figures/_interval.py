@@ -58,7 +58,8 @@ def interval_figure(requirement: RequirementDoc) -> Figure | None:
         axis = _unit_scale(axis)
     title = f"{requirement.title}: interval against bound"
     panel = Panel(title, _described(models, estimates, requirement), drawn(_chart(models, estimates, axis)))
-    return Figure("interval", title, _caption(requirement), (panel,), _table(models, estimates, requirement))
+    kind = "interval" if bound.model is None else "interval_relative"
+    return Figure(kind, title, _caption(requirement), (panel,), _table(models, estimates, requirement))
 
 
 def difference_figure(requirement: RequirementDoc) -> Figure | None:
@@ -199,12 +200,14 @@ def _caption(requirement: RequirementDoc) -> str:
 
 def _table(models: Sequence[str], estimates: Sequence[EstimateDoc], requirement: RequirementDoc) -> Table:
     unit = requirement.metric.unit
+    noted = any(estimate.note for estimate in estimates)
+    columns = ("Model", "Value", "Interval", "Sample", "Interval method", *(["Note"] if noted else []))
     rows = tuple(
-        (name, number(e.value, unit), interval(e, unit) or "none", sample(e), e.method or "none", e.note)
+        (name, number(e.value, unit), interval(e, unit) or "none", sample(e), e.method or "none", *([e.note] if noted else []))
         for name, e in zip(models, estimates, strict=True)
     )
     return Table(
         f"{requirement.title}: estimate on every model",
-        ("Model", "Value", "Interval", "Sample", "Interval method", "Note"),
+        columns,
         rows,
     )

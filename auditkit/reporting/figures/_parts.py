@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 WIDTH = 620
 """Pixels of a wide figure: the text width of an A4 page."""
-PANEL = 300
-"""Pixels of a panel: two beside each other on A4, one on a telephone."""
-ROLES = ("candidate", "original", "reference", "other")
-COLOURS = (CANDIDATE, ORIGINAL, REFERENCE, OTHER)
-SHAPES = ("circle", "square", "triangle-up", "diamond")
+PANEL = 275
+"""Pixels of a panel: three beside each other on a wide screen, two on A4, one on a telephone."""
+ROLES = ("candidate", "original", "reference")
+_RANGES = {
+    "color": (CANDIDATE, ORIGINAL, REFERENCE, OTHER, OTHER, OTHER),
+    "shape": ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross"),
+    "strokeDash": ([1, 0], [7, 3], [2, 3], [7, 3, 2, 3], [12, 4], [1, 2]),
+}
+"""Looks by place: one for each role, then three that further models share. The page's legend draws the same six."""
 _LETTER_PIXELS = 7.6
-_LABEL_LETTERS = 26
-DASHES = ([1, 0], [7, 3], [2, 3], [7, 3, 2, 3])
+_LABEL_LETTERS = 32
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,17 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Key:
+    """One entry of a figure's legend. The page draws it: a legend inside the drawing costs more than its curves."""
+
+    label: str
+    place: int
+    """Which of the six looks."""
+    mark: bool
+    line: bool
+
+
+@dataclass(frozen=True)
 class Figure:
     """One or more panels, what they mean, and their numbers."""
 
@@ -52,37 +66,51 @@ class Figure:
     caption: str
     panels: tuple[Panel, ...]
     table: Table
+    legend: tuple[Key, ...] = ()
 
 
 def role(model: str) -> str:
     """How the model is drawn: by the first word of its label."""
     first = model.partition(" ")[0]
-    return first if first in ROLES[:3] else "other"
+    return first if first in ROLES else "other"
 
 
 def ordered(models: Iterable[str]) -> list[str]:
     """Candidate, original, reference, then the others by name."""
-    return sorted(models, key=lambda name: (ROLES.index(role(name)), name))
+    return sorted(models, key=lambda name: (ROLES.index(role(name)) if role(name) in ROLES else len(ROLES), name))
+
+
+def places(models: Sequence[str]) -> list[int]:
+    """Which look each model has: its role's, or one of the three that the others share in turn."""
+    found, others = [], 0
+    for name in models:
+        found.append(ROLES.index(role(name)) if role(name) in ROLES else len(ROLES) + others % 3)
+        others += role(name) == "other"
+    return found
+
+
+def legend(models: Sequence[str], *, mark: bool = False, line: bool = False) -> tuple[Key, ...]:
+    """The legend of figures that show models."""
+    return tuple(Key(name, place, mark, line) for name, place in zip(models, places(models), strict=True))
 
 
 Specification = dict[str, Any]
 """Vega-Lite, or a part of it."""
 
 
-def looks(models: Sequence[str], *channels: str, legend: bool = False) -> Specification:
+def looks(models: Sequence[str], *channels: str) -> Specification:
     """Encodings of the ``model`` field: every model keeps its colour, shape and dash in all figures."""
-    return styled(models, [ROLES.index(role(name)) for name in models], *channels, legend=legend)
+    return styled(models, places(models), *channels)
 
 
-def styled(labels: Sequence[str], places: Sequence[int], *channels: str, legend: bool = False) -> Specification:
-    """The same for labels that are no models: ``places`` choose among the four looks."""
-    ranges = {"color": COLOURS, "shape": SHAPES, "strokeDash": DASHES}
+def styled(labels: Sequence[str], chosen: Sequence[int], *channels: str) -> Specification:
+    """The same for labels that are no models."""
     return {
         channel: {
             "field": "model",
             "type": "nominal",
-            "scale": {"domain": list(labels), "range": [ranges[channel][place] for place in places]},
-            "legend": {} if legend else None,
+            "scale": {"domain": list(labels), "range": [_RANGES[channel][place] for place in chosen]},
+            "legend": None,
         }
         for channel in channels
     }

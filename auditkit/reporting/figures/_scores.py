@@ -12,10 +12,12 @@ from auditkit.reporting.figures._parts import (
     PANEL,
     WIDTH,
     Figure,
+    Key,
     Panel,
     Specification,
     Table,
     layer,
+    legend,
     looks,
     ordered,
     short,
@@ -33,7 +35,8 @@ _FALSE_POSITIVES_NEEDED = 10
 _STEPS = 150
 _BINS = 16
 _HEIGHT = 300
-_PANEL_HEIGHT = 150
+_PANEL_HEIGHT = 140
+_PARTS = (Key("members", 0, mark=False, line=True), Key("non-members", 1, mark=False, line=True))
 Point = tuple[float, float]
 
 
@@ -95,7 +98,7 @@ def _roc(what: str, scores: Mapping[str, _Scores]) -> Figure:
     )
     table = Table(f"{title}, numbers", ("False alarms at most", *models, "guessing"), rows)
     panel = Panel(title, _roc_text(curves, scores), drawn(_roc_chart(models, curves, left)))
-    return Figure("roc", title, f"{_sizes(scores)} Dotted curve: guessing.", (panel,), table)
+    return Figure("roc", title, f"{_sizes(scores)} Dotted curve: guessing.", (panel,), table, legend(models, line=True))
 
 
 def _roc_chart(models: Sequence[str], curves: Mapping[str, list[Point]], left: float) -> Specification:
@@ -117,7 +120,7 @@ def _roc_chart(models: Sequence[str], curves: Mapping[str, list[Point]], left: f
         "axis": {"format": "~%", "values": [0, 0.25, 0.5, 0.75, 1]},
     }
     place = {"x": x, "y": y, "order": {"field": "x"}}
-    look = looks(list(labels.values()), "strokeDash", "color", legend=True)
+    look = looks(list(labels.values()), "strokeDash", "color")
     return {
         "width": WIDTH - 100,
         "height": _HEIGHT,
@@ -182,12 +185,12 @@ def _histograms(what: str, scores: Mapping[str, _Scores]) -> Figure:
     title = f"{what}: scores of members and non-members"
     top = max(share for pair in shares.values() for part in pair for share in part)
     panels = tuple(Panel(name, _histogram_text(name, scores[name]), _histogram(edges, shares[name], top)) for name in models)
-    columns = ("Score from", "to", *(f"{name}, {part}" for name in models for part in ("members", "non-members")))
+    columns = ("Score", *(f"{name}, {part}" for name in models for part in ("members", "non-members")))
     rows = tuple(
-        (_plain(edges[b]), _plain(edges[b + 1]), *(f"{part[b]:.1%}" for name in models for part in shares[name]))
+        (f"{_plain(edges[b])} to {_plain(edges[b + 1])}", *(f"{part[b]:.1%}" for name in models for part in shares[name]))
         for b in range(_BINS)
     )
-    return Figure("histogram", title, _sizes(scores), panels, Table(f"{title}, shares", columns, rows))
+    return Figure("histogram", title, _sizes(scores), panels, Table(f"{title}, shares", columns, rows), _PARTS)
 
 
 def _shares(part: Sequence[float], low: float, width: float) -> list[float]:
@@ -198,17 +201,23 @@ def _shares(part: Sequence[float], low: float, width: float) -> list[float]:
 
 
 def _histogram(edges: Sequence[float], shares: Sequence[Sequence[float]], top: float) -> Node:
-    names = ("members", "non-members")
+    names = [key.label for key in _PARTS]
     rows = [
         {"model": name, "x": edge, "y": share}
         for name, part in zip(names, shares, strict=True)
         for edge, share in zip(edges, (*part, part[-1]), strict=True)
     ]
     x = {"field": "x", "type": "quantitative", "title": "score (higher: member)", "scale": {"zero": False, "nice": False}}
-    y = {"field": "y", "type": "quantitative", "title": "share", "scale": {"domain": [0, top]}, "axis": {"format": "~%"}}
+    y = {
+        "field": "y",
+        "type": "quantitative",
+        "title": "share",
+        "scale": {"domain": [0, top], "nice": True},
+        "axis": {"format": "~%"},
+    }
     mark = {"type": "line", "interpolate": "step-after", "strokeWidth": 2.5}
-    look = styled(names, (0, 1), "strokeDash", "color", legend=True)
-    return drawn({"width": PANEL - 70, "height": _PANEL_HEIGHT, **layer(mark, rows, {"x": x, "y": y, **look})})
+    look = styled(names, [key.place for key in _PARTS], "strokeDash", "color")
+    return drawn({"width": PANEL - 65, "height": _PANEL_HEIGHT, **layer(mark, rows, {"x": x, "y": y, **look})})
 
 
 def _histogram_text(name: str, scores: _Scores) -> str:

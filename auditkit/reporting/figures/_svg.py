@@ -58,14 +58,9 @@ CONFIG: dict[str, Any] = {
         "labelLimit": 0,
         "titleLimit": 0,
         "tickCount": 5,
-    },
-    "legend": {
-        "labelColor": INK,
-        "labelFontSize": 13,
-        "title": None,
-        "orient": "bottom",
-        "symbolStrokeWidth": 2,
-        "symbolSize": 90,
+        "labelOverlap": False,
+        "labelBound": False,
+        "labelFlush": False,
     },
 }
 
