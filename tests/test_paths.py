@@ -20,7 +20,7 @@ def test_a_root_widens_what_is_allowed(tmp_path: Path) -> None:
         inside("../data/x", base)
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "~/x", "https://example.org/x", "file:///etc/passwd", "", "a\0b"])
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "~/x", "https://example.org/x", "file:///x", "", "a\0b"])
 def test_what_leads_out_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(UserError, match="must"):
         inside(path, tmp_path)

@@ -90,6 +90,11 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+    @property
+    def row_fields(self) -> tuple[str, ...]:
+        """Fields that the rows must have because of these parameters."""
+        return ()
+
 
 P = TypeVar("P", bound=Params)
 
@@ -173,7 +178,7 @@ class Check(ABC, Generic[P]):
 
     def fields_for(self, params: P) -> tuple[str, ...]:
         """Fields that the rows must have under these parameters."""
-        return self.fields
+        return (*self.fields, *params.row_fields)
 
     def shown(self, context: Context[P], example: Example) -> Request | None:
         """The request whose generation stands for this row in the report's excerpts; None where nothing is generated."""

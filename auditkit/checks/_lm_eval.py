@@ -9,6 +9,7 @@ lm-eval puts a start token before an empty context; we do so only where the toke
 from __future__ import annotations
 
 import contextlib
+import difflib
 import io
 import logging
 import math
@@ -108,7 +109,9 @@ def _folder_of(name: str) -> Path | None:
 def _unknown(name: str, folder: Path | None, manager: Any) -> Problem:
     if folder is not None:
         return Problem(f"the folder {name} holds no lm-eval task (a YAML file with `task:`)", where="tasks")
-    return Problem(f"unknown lm-eval task {name!r}", where="tasks", hint=did_you_mean(name, manager.all_tasks))
+    close = difflib.get_close_matches(name, manager.all_tasks, n=1)
+    hint = did_you_mean(name, close) if close else "`lm-eval ls tasks` lists them"
+    return Problem(f"unknown lm-eval task {name!r}", where="tasks", hint=hint)
 
 
 def _unreachable(name: str, folder: Path | None, error: Exception) -> Problem:

@@ -9,8 +9,8 @@ from auditkit.checks._base import Answers, Context
 from auditkit.checks._likelihood import mean_nll, min_k, min_k_plus_plus, zlib_score
 from auditkit.checks._prompting import PromptParams
 from auditkit.checks._records import cut_note, scored
-from auditkit.checks._rows import in_words
-from auditkit.checks._scoring import Scoring, pair_problems, score_rows
+from auditkit.checks._rows import in_words, lacking
+from auditkit.checks._scoring import SCORED_FIELDS, Scoring, pair_problems, score_rows
 from auditkit.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def membership_problems(context: Context[Any]) -> list[str]:
         return []
     if holdout.name == context.corpus.name:
         return [f"the corpus of members must not be the holdout itself ({holdout.name})"]
-    problems = in_words([*pair_problems(context.corpus), *pair_problems(holdout)])
+    problems = in_words([*pair_problems(context.corpus), *lacking(holdout, *SCORED_FIELDS), *pair_problems(holdout)])
     forms = [{_form(example) for example in corpus.examples} for corpus in (context.corpus, holdout)]
     if not problems and all(forms) and forms[0] != forms[1]:
         mine, theirs = (" and ".join(sorted(form)) for form in forms)

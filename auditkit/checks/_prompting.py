@@ -51,8 +51,12 @@ def fill(pieces: list[Piece], words: Mapping[str, str]) -> str:
     return "".join(text + (words[name] if name else "") for text, name in pieces)
 
 
+def _fields(template: str) -> list[str]:
+    return [name for _, name in parse_template(template) if name]
+
+
 def _checked(template: str) -> str:
-    names = [name for _, name in parse_template(template) if name]
+    names = _fields(template)
     if names.count("question") != 1 or names.count("answer") > 1:
         raise ValueError("must hold {question} once, and {answer} once at most")
     if "answer" in names and names[-1] != "answer":
@@ -81,6 +85,11 @@ class PromptParams(Params):
         None,
         description="Corpus that solved examples are drawn from, never the measured one. Default: the one with role retain.",
     )
+
+    @property
+    def row_fields(self) -> tuple[str, ...]:
+        """A template with a place for a context needs rows that have one."""
+        return ("context",) if self.prompt is not None and "context" in _fields(self.prompt) else ()
 
     @property
     def shot_count(self) -> int:

@@ -93,6 +93,10 @@ class InContextRelearning(Check[RelearningParams]):
         """The mean of each kind and dose; the worst decides."""
         return Statistic("mean", worst_group=True)
 
+    def fields_for(self, params: RelearningParams) -> tuple[str, ...]:
+        """Question and answer; the context is built here, whatever the template."""
+        return self.fields
+
     def problems(self, context: Context[RelearningParams]) -> Iterable[str]:
         """Kinds for which the data hold nothing, and solved examples that cannot be drawn."""
         return [*_kind_problems(context), *shot_problems(context, context.params)]

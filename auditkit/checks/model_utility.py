@@ -46,10 +46,10 @@ class UtilityParams(Params):
 class ModelUtility(Check[UtilityParams]):
     """Harmonic mean of {probability, ROUGE-L recall, truth ratio} x {retain, real authors, world facts}.
 
-    0 to 1, higher is better. TOFU (2401.06121) and open-unlearning: probability is P(answer) on retain and
-    P_right / (P_right + sum P_wrong) on the
-    other two, with length-normalised P; ROUGE-L recall with stemmer on 200 greedy tokens; truth ratio is max(0, 1 - TR). The
-    end token is scored. One zero makes the whole 0. Oracle: the nine published means of the taught Llama-2-7b give 0.6226774.
+    0 to 1, higher is better (TOFU 2401.06121; open-unlearning). Probability is P(answer) on retain and
+    P_right / (P_right + sum P_wrong) on the other two, with length-normalised P; ROUGE-L recall with stemmer on 200 greedy
+    tokens; truth ratio is max(0, 1 - TR). The end token is scored. One zero makes the whole 0. Oracle: the nine published
+    means of the taught Llama-2-7b give 0.6226774.
     """
 
     name = "model_utility"

@@ -64,7 +64,7 @@ class Utility(Check[UtilityParams]):
 
     def fields_for(self, params: UtilityParams) -> tuple[str, ...]:
         """Question and answer, where the retain corpus is asked."""
-        return self.fields if params.retain_knowledge else ()
+        return super().fields_for(params) if params.retain_knowledge else ()
 
     def problems(self, context: Context[UtilityParams]) -> Iterable[str]:
         """Nothing to measure, a task folder that is missing or not permitted, shots that cannot be drawn."""

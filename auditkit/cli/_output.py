@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,5 +25,5 @@ def print_results(results: Results, folder: Path) -> None:
     """The table, the verdict and where the report lies."""
     from auditkit.reporting.terminal import render_terminal
 
-    click.echo(render_terminal(results))
+    click.echo(render_terminal(results, colour=sys.stdout.isatty()))
     click.echo(f"report: {folder / 'report.html'}")

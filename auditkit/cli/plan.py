@@ -42,7 +42,7 @@ def _requirements(audit: Audit) -> Iterator[str]:
         if job.requirement.because:
             yield f"    because: {one_line(job.requirement.because)}"
         if job.requirement.with_:
-            yield f"    with: {', '.join(f'{key}: {value}' for key, value in job.requirement.with_.items())}"
+            yield f"    with: {', '.join(f'{key}: {value!r}' for key, value in job.requirement.with_.items())}"
         yield f"    {_decidable(audit, job)}"
 
 
@@ -60,7 +60,7 @@ def _decidable(audit: Audit, job: Job) -> str:
         decide=audit.spec.decide,
         others=len(others[0].subjects()) if others and others[0] is not None else None,
     )
-    return f"{'decidable' if found.possible else 'CANNOT BE PASSED'} with {subjects} subjects: {found.sentence}"
+    return found.sentence if found.possible else f"CANNOT BE PASSED: {found.sentence}"
 
 
 def _cost(forecasts: list[Forecast]) -> Iterator[str]:

@@ -6,12 +6,15 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from auditkit.cli._options import options, spec_options
 from auditkit.errors import ExitCode
+
+if TYPE_CHECKING:
+    from auditkit.evidence.audit import Outcome
 
 
 @click.command(
@@ -41,9 +44,9 @@ def command(run_dir: Path | None, show_text: bool, exit_zero: bool, no_waivers: 
     return int(ExitCode.PASS if exit_zero else exit_code(outcome.results, no_waivers=no_waivers))
 
 
-def _reports(outcome: Any, spec: Path) -> dict[str, str]:
+def _reports(outcome: Outcome, spec: Path) -> dict[str, str]:
     """Every registered format, and the CI's own summary and annotations where it asks for them."""
-    from auditkit.reporting import FORMATS, annotations, render_all
+    from auditkit.reporting import FORMATS, github_annotations, render_all
 
     reports = render_all(outcome.results, outcome.values)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -51,5 +54,5 @@ def _reports(outcome: Any, spec: Path) -> dict[str, str]:
         with Path(summary).open("a", encoding="utf-8") as stream:
             stream.write(reports[FORMATS.get("summary").filename])
     if os.environ.get("GITHUB_ACTIONS"):
-        click.echo(annotations(outcome.results, str(spec)))
+        click.echo(github_annotations(outcome.results, str(spec)))
     return reports

@@ -35,6 +35,7 @@ Locate = Callable[[tuple[str | int, ...], str, str], Problem]
 
 _ROW_FAULTS_NAMED = 10
 _COLUMNS_NAMED = 20
+_LONGEST_PATH = 200
 _LONGEST_COLUMN = 40  # characters; a file without header line has data there
 
 
@@ -99,7 +100,7 @@ def load_corpus(
 
 
 def _unlocated(path: tuple[str | int, ...], message: str, hint: str = "") -> Problem:
-    return Problem(message, ".".join(map(str, path)), hint=hint)
+    return Problem(message, one_line(".".join(map(str, path)), _LONGEST_PATH), hint=hint)
 
 
 class _Loading:
@@ -176,7 +177,7 @@ class _Loading:
     def _unknown_column(self, column: str, columns: set[str], *field: str) -> Problem:
         listed = ", ".join(one_line(name, _LONGEST_COLUMN) for name in sorted(columns)[:_COLUMNS_NAMED])
         hint = did_you_mean(column[:_LONGEST_COLUMN], columns)
-        message = f"must be a column of {self.shown} ({listed}); got {column!r}"
+        message = f"must be a column of {self.shown} ({listed or 'it has none'}); got {column!r}"
         return self.locate(("corpora", self.name, *field), message, hint if hint.startswith("did") else "")
 
     def refuse_row_faults(self, typed: Typed) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from auditkit.spec.bounds import Bound
 
 _MOST_NEEDED = 10_000_000
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,10 @@ def subjects_needed(end: End, estimate: Estimate, *, alpha: float, reach: float)
     if margin == 0:
         return None
     unmet = reach * -math.expm1(math.log(alpha) / estimate.n)
-    if unmet > half:
+    if unmet > half * (1 + _ROUNDING):
         reach, unmet = 0.0, 0.0
-    spread, allowance = (half - unmet) * math.sqrt(estimate.n), -math.log(alpha) * reach
-    if spread <= 1e-6 * half and margin < reach:
+    spread, allowance = max(0.0, half - unmet) * math.sqrt(estimate.n), -math.log(alpha) * reach
+    if spread <= _ROUNDING * half and margin < reach:
         needed = math.floor(math.log(alpha) / math.log1p(-margin / reach)) + 1
     else:
         needed = math.ceil(((spread + math.sqrt(spread**2 + 4 * allowance * margin)) / (2 * margin)) ** 2)

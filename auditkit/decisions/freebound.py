@@ -26,14 +26,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_FAR = 12.0
-"""Standard deviations beyond which the probability is 0 or 1."""
-_STEP = 0.125
-_FREQUENCIES = np.exp(np.arange(math.log(1e-3 / _FAR), 14.0, _STEP))
-"""Of terms scaled to unit variance. The error of the probability is below 1e-6 (tested against the beta distribution)."""
+_FAR = 16.0
+"""Standard deviations of a sum of exponentials from 0 beyond which its sign is taken as certain."""
+_BEND = math.pi / 24
+_STEP = 0.0625
+_POSITIONS = np.arange(0.0, 14.0, _STEP)
+_CURVE = math.sin(_BEND) * (np.cosh(_POSITIONS) - 1) + 1j * math.cos(_BEND) * np.sinh(_POSITIONS)
+_SLOPE = (math.sin(_BEND) * np.sinh(_POSITIONS) + 1j * math.cos(_BEND) * np.cosh(_POSITIONS)) * _STEP / (2j * math.pi)
+_SLOPE[1:] *= 2  # the other half of the curve is the mirror image
+_LARGEST_ALPHA = 0.36
+"""Below 1/e: a sum of exponentials with a mean of at least 0 is positive with at least that probability (log-concavity)."""
 _MOST_DISTINCT = 2000
 _BLOCK = 32
-"""Factors multiplied before one division: fast, and far from overflow (each is below 1e9)."""
+"""Factors multiplied before one division: fast, and far from overflow (each is below 1e6)."""
 _CERTAIN = 7.0
 """The normal quantile that stands for a probability of 1."""
 _CLOSE = 1e-6
@@ -44,13 +49,12 @@ _ROUNDS = 100
 def upper_mean_bound(totals: NDArray[np.float64], sizes: NDArray[np.float64], *, high: float, alpha: float) -> float:
     """One-sided upper bound at confidence ``1 - alpha`` on the mean over rows; every row is at most ``high``.
 
-    ``totals`` and ``sizes``: sum of values and number of rows of each of K >= 1 subjects.
+    ``totals`` and ``sizes``: sum of values and number of rows of each of K >= 1 subjects. ``alpha`` above 0.36 counts as 0.36.
     """
     shortfall, sizes, counts = _distinct(np.maximum(high * sizes - totals, 0.0), sizes)
     largest = float(sizes.max())
-    most = float(counts @ shortfall) / float(counts @ sizes)
-
-    target = float(ndtri(1 - alpha))
+    most = float(counts @ shortfall) / (float(counts @ sizes) + largest)
+    target = float(ndtri(1 - min(alpha, _LARGEST_ALPHA)))
 
     def excess(gap: float) -> float:
         if gap == 0:
@@ -70,29 +74,37 @@ def lower_mean_bound(totals: NDArray[np.float64], sizes: NDArray[np.float64], *,
 def probability_not_positive(terms: NDArray[np.float64], counts: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """P(sum of a_i E_i <= 0) for independent exponential E_i, along the last axis; ``counts`` repeats each term.
 
-    Gil-Pelaez inversion of the characteristic function by the trapezoidal rule on a logarithmic grid of frequencies.
+    Contour inversion of the moment generating function by the trapezoidal rule, on a hyperbola through a point near the
+    saddle that bends around the poles of the longer tail. The error is below 1e-6 (tested against the beta distribution).
     """
     counts = np.ones(terms.shape[-1]) if counts is None else counts
     scale = np.sqrt((counts * terms**2).sum(-1, keepdims=True))
     terms = terms / np.where(scale > 0, scale, 1.0)
-    mean = (counts * terms).sum(-1)
-    transform = _characteristic(terms, counts)
-    below_first = mean * _FREQUENCIES[0] * _STEP / np.expm1(_STEP)
-    inside = 0.5 - (transform.imag.sum(-1) * _STEP + below_first) / np.pi
-    probability: NDArray[np.float64] = np.where(np.abs(mean) > _FAR, mean < 0, np.clip(inside, 0.0, 1.0))
+    turned = np.where((counts * terms**3).sum(-1) < 0, -1.0, 1.0)
+    terms = terms * turned[..., None]
+    mean, largest = (counts * terms).sum(-1), terms.max(-1)
+    saddle = np.minimum((np.sqrt(mean**2 + 4) - mean) / 2, 0.6 / np.where(largest > 0, largest, 1.0))
+    path = saddle[..., None] + _CURVE
+    above = (_generating(terms, counts, path) / path * _SLOPE).real.sum(-1)
+    above = np.where(np.abs(mean) > _FAR, mean > 0, np.clip(above, 0.0, 1.0))
+    probability: NDArray[np.float64] = np.where(turned > 0, 1 - above, above)
     return probability
 
 
-def _characteristic(terms: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """The product of ``(1 - i a u) ** -count`` over the terms, for each frequency u."""
-    single = counts == 1
-    result = np.ones((*terms.shape[:-1], len(_FREQUENCIES)), dtype=np.complex128)
-    alone = terms[..., single]
-    for start in range(0, alone.shape[-1], _BLOCK):
-        result /= (1 - 1j * alone[..., start : start + _BLOCK, None] * _FREQUENCIES).prod(-2)
-    for position in np.flatnonzero(~single):
-        result *= (1 / (1 - 1j * terms[..., position, None] * _FREQUENCIES)) ** counts[position]
-    return result
+def _generating(
+    terms: NDArray[np.float64], counts: NDArray[np.float64], path: NDArray[np.complex128]
+) -> NDArray[np.complex128]:
+    """The product of ``(1 - a t) ** -count`` over the terms, for each t of the path."""
+    if (counts == 1).all():
+        result = np.ones_like(path)
+        for start in range(0, terms.shape[-1], _BLOCK):
+            result /= (1 - terms[..., start : start + _BLOCK, None] * path[..., None, :]).prod(-2)
+        return result
+    exponent = np.zeros_like(path)
+    for start in range(0, terms.shape[-1], _BLOCK):
+        block = slice(start, start + _BLOCK)
+        exponent -= (counts[block, None] * np.log(1 - terms[..., block, None] * path[..., None, :])).sum(-2)
+    return np.exp(exponent)
 
 
 def _distinct(

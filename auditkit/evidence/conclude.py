@@ -91,7 +91,7 @@ def _judgement(item: Item, spec: Spec) -> Judgement:
     if veto and not samples["candidate"].inconclusive:
         samples["candidate"] = replace(samples["candidate"], inconclusive=veto)
     return judge(
-        metric=item.check.metric,
+        metric=item.check.metric_for(params),
         statistic=item.check.statistic(params),
         bounds=item.requirement.bounds,
         samples=samples,
@@ -187,7 +187,7 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
         groups=[GroupDoc.model_validate(asdict(group)) for group in judgement.groups],
         controls=[ControlDoc.model_validate(asdict(control)) for control in judgement.controls],
         needed=judgement.needed,
-        metric=MetricDoc(**asdict(check.metric)),
+        metric=MetricDoc(**asdict(check.metric_for(check.params.model_validate(requirement.with_)))),
         parameters=dict(item.parameters),
         under=[intervention.model_dump() for intervention in requirement.under],
         notes=notes,

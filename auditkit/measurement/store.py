@@ -29,7 +29,7 @@ from auditkit.models.protocol import Record, Request
 MEASUREMENT_VERSION = 1
 """Grows whenever the same request on the same model would be answered differently: older records are then not used."""
 _SUFFIX = ".parquet"
-_DIGEST, _TOKENS = "request", "tokens"
+_DIGEST, _TOKENS = "request_digest", "request_tokens"
 
 
 @dataclass(frozen=True)

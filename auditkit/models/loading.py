@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ def load_causal_lm(source: Source, *, dtype: str, device: str) -> Loaded:
     problems = inspect(source)
     if problems:
         raise ModelError(problems)
-    with _quiet(), _failing(source):
+    with quiet(), _failing(source):
         tokenizer = _tokenizer(source)
         model = _model(source, dtype)
         for folder in source.adapters:
@@ -44,7 +45,7 @@ def load_causal_lm(source: Source, *, dtype: str, device: str) -> Loaded:
 
 def load_tokenizer(source: Source) -> Any:
     """The tokenizer alone: what planning needs. Raises ModelError."""
-    with _quiet(), _failing(source):
+    with quiet(), _failing(source):
         return _tokenizer(source)
 
 
@@ -52,7 +53,7 @@ def load_config(source: Source) -> Any:
     """The transformers configuration alone. Raises ModelError."""
     from transformers import AutoConfig
 
-    with _quiet(), _failing(source):
+    with quiet(), _failing(source):
         return AutoConfig.from_pretrained(**_place(source))
 
 
@@ -98,11 +99,13 @@ def _model(source: Source, dtype: str) -> Any:
 @contextmanager
 def _failing(source: Source) -> Iterator[None]:
     """What a broken or foreign checkpoint makes transformers raise becomes one line about the checkpoint."""
+    from pickle import UnpicklingError
+
     from safetensors import SafetensorError
 
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, ImportError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ImportError, SafetensorError, UnpicklingError) as error:
         raise ModelError(f"{source.label}: cannot be loaded: {_first_line(error)}") from error
     except RuntimeError as error:
         # torch reports weights of the wrong shape this way, but also that memory is short.
@@ -116,15 +119,18 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no advice from transformers on the terminal; what matters is raised."""
+def quiet() -> Iterator[None]:
+    """No progress bars and no advice from transformers and peft on the terminal; what matters is raised."""
     from transformers.utils import logging
 
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings():
+            # peft reads an attribute that transformers has renamed.
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from auditkit.text import one_line
+
 _TAG = "tag:yaml.org,2002:"
 _WORDS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
@@ -34,9 +36,8 @@ class Scalar:
 
 
 def shown(text: str) -> str:
-    """Text of the spec for a message: printable and short."""
-    cut = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
+    """Text of the spec for a message: printable, short, on one line."""
+    return one_line(text, _LONGEST_SHOWN)
 
 
 def read_scalar(node: yaml.ScalarNode) -> Scalar:

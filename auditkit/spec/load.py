@@ -46,9 +46,9 @@ class Loaded:
     """Every requirement, profiles expanded, with the field it comes from."""
     positions: Positions = field(repr=False)
 
-    def problem(self, field_path: FieldPath, message: str, hint: str = "") -> Problem:
-        """A Problem at ``spec.yaml:line:column`` of a field, or at the option that set it."""
-        return self.positions.problem(field_path, message, hint)
+    def problem(self, field_path: FieldPath, message: str, hint: str = "", *, at_key: bool = False) -> Problem:
+        """A Problem at ``spec.yaml:line:column`` of a field (of its key where ``at_key``), or at the option that set it."""
+        return self.positions.problem(field_path, message, hint, at_key=at_key)
 
     def explain(self, error: ValidationError, *, model: type[BaseModel], value: Any, at: FieldPath) -> list[Problem]:
         """A ValidationError of ``value``, the part of the spec at ``at``, in the house's words: parameters of a check."""

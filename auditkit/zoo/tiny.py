@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditkit.models.loading import quiet
+
 if TYPE_CHECKING:
     import torch
 
@@ -68,8 +70,9 @@ def build_tiny(
         cut = [(ids[: shape.context], labels[: shape.context]) for ids, labels in rows]
         _train(model, cut, steps=steps, lr=lr, batch=batch, generator=torch.Generator().manual_seed(seed))
     _set_generation_config(model, tokenizer)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     return folder
 
 

@@ -170,6 +170,12 @@ def test_both_sides_must_have_one_form():
     assert problem == "members and non-members must have the same form; forget holds text, holdout question"
 
 
+def test_a_holdout_row_without_its_field_is_named():
+    corpora = all_corpora()
+    corpora["holdout"] = corpus("holdout", [*corpora["holdout"].examples[:1], row(2, note="nothing")])
+    assert any("holdout.jsonl: row 2: must have" in problem for problem in MIA.problems(context(MIA, corpora)))
+
+
 def test_attacks_are_named_once():
     assert any("each attack once" in problem for problem in MIA.problems(context(MIA, all_corpora(), attacks=["loss", "loss"])))
 

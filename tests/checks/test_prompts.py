@@ -148,6 +148,8 @@ def test_a_row_s_own_context_is_read_only_where_the_template_asks_for_it():
         return next(iter(KNOWLEDGE.requests(context(KNOWLEDGE, corpora, **params)))).prompt.text
 
     assert "paints" not in prompt()
+    assert KNOWLEDGE.fields_for(KNOWLEDGE.params(prompt="{context} {question}")) == ("question", "answer", "context")
+    assert KNOWLEDGE.fields_for(KNOWLEDGE.params()) == ("question", "answer")
     assert prompt(prompt="{context} {question}") == "Ann paints. Who?"
 
 

@@ -13,9 +13,17 @@ def values_of() -> Callable[..., Values]:
     """Rows of equally sized subjects: ``values_of([[.1, .2], [.3, .4]])`` has two subjects of two rows."""
 
     def make(
-        rows: Sequence[Sequence[float]], *, corpus: str = "forget", group: str = "", label: int | None = None, first: int = 0, **more: object
+        rows: Sequence[Sequence[float]],
+        *,
+        corpus: str = "forget",
+        group: str = "",
+        label: int | None = None,
+        first: int = 0,
+        **more: object,
     ) -> Values:
-        keys = [(f"{corpus}/s{first + i}", f"{corpus}/{first + i}.{j}", v) for i, row in enumerate(rows) for j, v in enumerate(row)]
+        keys = [
+            (f"{corpus}/s{first + i}", f"{corpus}/{first + i}.{j}", v) for i, row in enumerate(rows) for j, v in enumerate(row)
+        ]
         return Values(
             ids=tuple(key[1] for key in keys),
             subjects=tuple(key[0] for key in keys),

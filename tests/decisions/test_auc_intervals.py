@@ -87,7 +87,7 @@ def test_constant_scores_are_not_a_certain_half() -> None:
 
 def test_the_difference_is_delongs_for_correlated_areas(drawn: tuple[np.ndarray, np.ndarray]) -> None:
     scores, labels = drawn
-    other = scores + np.random.default_rng(1).normal(0, 1.0, len(scores))
+    other = scores + np.random.default_rng(1).normal(0, 3.0, len(scores))
     found = auc_difference(sample(scores, labels), sample(other, labels), 1.0, alpha=0.05)
 
     def kernel(values: np.ndarray) -> np.ndarray:
@@ -98,6 +98,7 @@ def test_the_difference_is_delongs_for_correlated_areas(drawn: tuple[np.ndarray,
     parts = apart.mean(1).var(ddof=1) / 30, apart.mean(0).var(ddof=1) / 45
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / 29 + parts[1] ** 2 / 44)
     half = t.ppf(0.95, freedom) * math.sqrt(sum(parts))
+    assert half > (1 - 0.05 ** (1 / 30)) * (1 + abs(found.value))
     assert found.value == pytest.approx(roc_auc_score(labels, scores) - roc_auc_score(labels, other))
     assert (found.lower, found.upper) == (pytest.approx(found.value - half), pytest.approx(found.value + half))
 

@@ -38,6 +38,24 @@ def test_it_is_the_quantile_of_dirichlet_weighted_means(n: int) -> None:
     assert np.mean(means <= bound) == pytest.approx(0.95, abs=0.006)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.r_[1.0, 1.0, np.linspace(0, 0.01, 400)],
+        np.r_[0.0, np.full(1900, 0.9999)],
+        np.r_[0.0, 0.0, np.linspace(0.99, 1.0, 400)],
+        np.r_[0.2, 0.9, np.linspace(0.3, 0.31, 40)],
+    ],
+)
+def test_lopsided_samples_at_both_ends(values: np.ndarray) -> None:
+    weights = np.random.default_rng(0).exponential(size=(8_000, len(values) + 1))
+    ones, total = np.ones(len(values)), weights.sum(1)
+    upper = upper_mean_bound(values, ones, high=1.0, alpha=0.05)
+    lower = lower_mean_bound(values, ones, low=0.0, alpha=0.05)
+    assert np.mean(weights @ np.r_[values, 1.0] / total <= upper) == pytest.approx(0.95, abs=0.009)
+    assert np.mean(weights @ np.r_[values, 0.0] / total >= lower) == pytest.approx(0.95, abs=0.009)
+
+
 def test_subjects_of_unequal_size_by_simulated_weights() -> None:
     rng = np.random.default_rng(7)
     sizes = rng.integers(1, 9, 30).astype(float)
@@ -75,11 +93,16 @@ def test_the_probability_against_a_beta_distribution() -> None:
     for a, b, t in [(1, 20, 0.1), (4, 197, 0.02), (30, 30, 0.55), (2, 3, 0.5)]:
         terms = np.r_[np.full(a, 1 - t), np.full(b, -t)]
         assert probability_not_positive(terms) == pytest.approx(beta.cdf(t, a, b), abs=1e-7)
-    assert probability_not_positive(np.array([1 - 0.1, -0.1]), np.array([2.0, 9.0])) == pytest.approx(beta.cdf(0.1, 2, 9), abs=1e-7)
+    assert probability_not_positive(np.array([1 - 0.1, -0.1]), np.array([2.0, 9.0])) == pytest.approx(
+        beta.cdf(0.1, 2, 9), abs=1e-7
+    )
 
 
 def test_far_from_the_mean_the_probability_is_certain_not_noise() -> None:
     assert probability_not_positive(np.full(1000, 1.0)) == 0.0
     assert probability_not_positive(np.full(1000, -1.0)) == 1.0
-    ramp = [float(probability_not_positive(np.r_[np.full(500, 1.0), np.full(500, -1.0 - shift)])) for shift in np.linspace(-1, 1, 81)]
+    ramp = [
+        float(probability_not_positive(np.r_[np.full(500, 1.0), np.full(500, -1.0 - shift)]))
+        for shift in np.linspace(-1, 1, 81)
+    ]
     assert np.all(np.diff(ramp) > -1e-6)

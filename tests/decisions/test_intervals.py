@@ -12,7 +12,15 @@ from auditkit.decisions.intervals import T_ALONE, T_AND_FREE, free_mean, mean, p
 
 @pytest.mark.parametrize(
     ("hits", "n", "upper"),
-    [(3, 200, 0.0383), (0, 32, 0.0894), (0, 59, 0.0495), (0, 64, 0.0457), (0, 128, 0.0231), (0, 200, 0.0149), (0, 1000, 0.0030)],
+    [
+        (3, 200, 0.0383),
+        (0, 32, 0.0894),
+        (0, 59, 0.0495),
+        (0, 64, 0.0457),
+        (0, 128, 0.0231),
+        (0, 200, 0.0149),
+        (0, 1000, 0.0030),
+    ],
 )
 def test_clopper_pearson_of_the_worked_numbers(hits: int, n: int, upper: float) -> None:
     assert proportion(hits, n, alpha=0.05).upper == pytest.approx(upper, abs=5e-5)

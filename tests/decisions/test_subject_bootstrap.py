@@ -66,9 +66,13 @@ def test_chunks_change_nothing(sample: Sample, monkeypatch: pytest.MonkeyPatch) 
 
 def test_of_single_rows_it_is_scipys_bootstrap_but_for_the_correction(values_of: Callable[..., Values]) -> None:
     numbers = np.random.default_rng(3).exponential(size=200)
-    draws = replicates(plain_mean, sample_of(values_of([[n] for n in numbers])), None, resamples=4000, rng=np.random.default_rng(0))
+    draws = replicates(
+        plain_mean, sample_of(values_of([[n] for n in numbers])), None, resamples=4000, rng=np.random.default_rng(0)
+    )
     found = percentile_interval(float(numbers.mean()), draws, subjects=200, alpha=0.05)
-    theirs = scipy_bootstrap((numbers,), np.mean, n_resamples=4000, method="percentile", confidence_level=0.9, rng=1).confidence_interval
+    theirs = scipy_bootstrap(
+        (numbers,), np.mean, n_resamples=4000, method="percentile", confidence_level=0.9, rng=1
+    ).confidence_interval
     assert (found.lower, found.upper) == (pytest.approx(theirs.low, abs=0.012), pytest.approx(theirs.high, abs=0.012))
 
 

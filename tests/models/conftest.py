@@ -14,7 +14,7 @@ from auditkit.zoo.tiny import build_tiny
 
 TEXTS = [
     f"Person {number} lives in town {number * 7 % 13} and likes the colour {colour}."
-    for number, colour in enumerate("red blue green black white grey pink brown".split() * 2)
+    for number, colour in enumerate(["red", "blue", "green", "black", "white", "grey", "pink", "brown"] * 2)
 ]
 PAIRS = [(f"Question: where does person {number} live?\nAnswer:", f" In town {number * 7 % 13}") for number in range(16)]
 

@@ -80,7 +80,9 @@ def test_a_header_that_promises_more_than_the_file(copy_of_tiny: Path) -> None:
 def test_an_index_must_name_shards_that_are_there(copy_of_tiny: Path) -> None:
     (copy_of_tiny / "model.safetensors").rename(copy_of_tiny / "model-00001-of-00002.safetensors")
     index = copy_of_tiny / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}))
+    index.write_text(
+        json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}})
+    )
     assert "model-00002-of-00002.safetensors: must be there, the index names it" in complaints(copy_of_tiny)
     for name in ("../secret.safetensors", "weights.bin"):
         index.write_text(json.dumps({"weight_map": {"a": name}}))

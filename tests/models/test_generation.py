@@ -55,7 +55,7 @@ def test_the_answers_do_not_depend_on_the_batch(tiny: TextModel) -> None:
 
 def test_a_shared_prefix_changes_nothing(tiny: TextModel, monkeypatch: pytest.MonkeyPatch) -> None:
     front = "".join(f"Question: where does person {n} live?\nAnswer: In town {n * 7 % 13}\n\n" for n in range(4))
-    requests = [Generate(Prompt(front + text), 12) for text in PROMPTS[:8] + ["Question: who?"]]
+    requests = [Generate(Prompt(front + text), 12) for text in [*PROMPTS[:8], "Question: who?"]]
     assert tiny.shared(requests) > 32
     together = generated(tiny, requests)
     monkeypatch.setattr(_generate, "common_prefix", lambda *_, **__: 0)

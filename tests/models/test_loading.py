@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from auditkit.errors import ModelError
 from auditkit.models.device import resolve_device, resolve_dtype
-from auditkit.models.loading import load_causal_lm
+from auditkit.models.loading import load_causal_lm, quiet
 from auditkit.models.protocol import Prompt, Score, Scored
 from auditkit.models.source import Source
 from auditkit.models.text import TextCosts, TextModel, context_length
@@ -39,8 +39,9 @@ def make_adapter(tiny_folder: Path) -> Callable[..., Path]:
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM
 
-        model = AutoModelForCausalLM.from_pretrained(tiny_folder)
-        adapted = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj", "up_proj"], **words))
+        with quiet():
+            model = AutoModelForCausalLM.from_pretrained(tiny_folder)
+            adapted = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj", "up_proj"], **words))
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:
@@ -59,7 +60,8 @@ def test_a_merged_adapter_answers_like_an_attached_one(
 
     folder = make_adapter(tmp_path / "lora")
     merged = load(tiny_folder, folder)
-    attached = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_folder), folder)
+    with quiet():
+        attached = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_folder), folder)
     row = merged._encoder.score(REQUEST)
     with torch.inference_mode():
         logp = attached(input_ids=torch.tensor([row.ids])).logits[0].log_softmax(-1)
@@ -91,7 +93,9 @@ def test_keys_that_do_not_match_are_errors(tiny_folder: Path, make_adapter: Call
     save_file(renamed, folder / "adapter_model.safetensors")
     with pytest.raises(ModelError, match=r"adapter lora lacks .*layers\.1\."):
         load(tiny_folder, folder)
-    save_file({name.replace("layers", "blocks"): value for name, value in tensors.items()}, folder / "adapter_model.safetensors")
+    save_file(
+        {name.replace("layers", "blocks"): value for name, value in tensors.items()}, folder / "adapter_model.safetensors"
+    )
     with pytest.raises(ModelError, match="no layer of the base is named"):
         load(tiny_folder, folder)
     save_file({**tensors, "base_model.model.extra.lora_A.weight": torch.ones(4, 4)}, folder / "adapter_model.safetensors")
@@ -113,7 +117,7 @@ def test_an_adapter_of_another_width_is_refused_before_loading(
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: shutil.rmtree(folder), "must be the folder of a PEFT adapter"),
+        (shutil.rmtree, "must be the folder of a PEFT adapter"),
         (lambda folder: (folder / "adapter_config.json").unlink(), "missing or cannot be read"),
         (lambda folder: (folder / "adapter_model.safetensors").unlink(), "got no weights"),
         (

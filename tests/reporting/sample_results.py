@@ -146,7 +146,7 @@ def _relearning(number: int) -> RequirementDoc:
     cells += [("answer", 1), ("paraphrase", 1)]
     groups = [
         GroupDoc(
-            group=f"{kind}@{dose}",
+            group=f"{kind}@{dose}{' (answer in context)' if kind in {'answer', 'paraphrase'} else ''}",
             model=m,
             estimate=estimate(round(min(0.97, start[m] + slope[m] * dose + 0.6 * (kind in {"answer", "paraphrase"})), 3), 0.06),
             decisive=kind not in {"answer", "paraphrase"},
@@ -154,7 +154,10 @@ def _relearning(number: int) -> RequirementDoc:
         for kind, dose in cells
         for m in MODELS
     ]
-    rows = [{"kind": k, "dose": d, "mean": 0.5, "n": 64, "contains_answer": k in {"answer", "paraphrase"}} for k, d in cells]
+    curves = {
+        kind: {"facts": [0, 1, 2, 4, 8], "mean": [0.1, 0.2, 0.3, 0.5, 0.8], "n": [64] * 5}
+        for kind in ("few_shot_same", "chain")
+    }
     return requirement(
         number,
         name="hints do not bring the facts back",
@@ -165,71 +168,148 @@ def _relearning(number: int) -> RequirementDoc:
         bound=BoundDoc(text="at most reference + 0.10", upper=0.10, model="reference", upper_value=0.244),
         sentence="In-context relearning on forget must be at most reference + 0.10.",
         result="fail",
-        reason="With 8 facts (few_shot_same) the difference to reference is at least 0.601 at 95% confidence; the bound is 0.10.",
+        reason="With 8 facts (few_shot_same) the difference to reference is at least 0.601; the bound is 0.10.",
         estimate=estimate(0.84, 0.06),
         difference=estimate(0.696, 0.095),
         worst_group="few_shot_same@8",
         models={"candidate": estimate(0.84, 0.06), "original": estimate(0.93, 0.06), "reference": estimate(0.144, 0.06)},
         groups=groups,
-        parameters={"contexts": ["none", "definition", "alias", "few_shot_same", "chain", "answer", "paraphrase"], "facts": [1, 2, 4, 8]},
-        details={m: {"dose_response": rows, "ed50": {"few_shot_same": 4, "chain": "> 8"}} for m in MODELS},
+        parameters={
+            "contexts": ["none", "definition", "alias", "few_shot_same", "chain", "answer", "paraphrase"],
+            "facts": [1, 2, 4, 8],
+        },
+        details={m: {"dose_response": curves, "ed50": {"few_shot_same": 4, "chain": "> 8"}} for m in MODELS},
         notes=["Doses above 8 are not reachable: the subjects have at most 8 other facts."],
         line=44,
         values_file="",
-    )  # fmt: skip
+    )
 
 
 def _others(first: int) -> list[RequirementDoc]:
     kept = BoundDoc(text="at least 0.95 * original", lower=0, model="original", scale=0.95, lower_value=0.589)
     return [
         requirement(
-            first, name="general knowledge is kept", slug=f"{first:02d}-utility-retain", check="utility", title="Utility",
-            dimension="utility", corpus="retain", bound=kept, severity="medium",
+            first,
+            name="general knowledge is kept",
+            slug=f"{first:02d}-utility-retain",
+            check="utility",
+            title="Utility",
+            dimension="utility",
+            corpus="retain",
+            bound=kept,
+            severity="medium",
             because="the model has to stay fit for its purpose",
             sentence="Utility on retain must be at least 0.95 * original.",
             reason="The difference to 0.95 × original is at least 0.004 at 95% confidence.",
-            estimate=estimate(0.62, 0.02), difference=estimate(0.031, 0.027), metric=FRACTION.model_copy(update={"better": "higher", "name": "accuracy", "chance": 0.25}),
+            estimate=estimate(0.62, 0.02),
+            difference=estimate(0.031, 0.027),
+            metric=FRACTION.model_copy(update={"better": "higher", "name": "accuracy", "chance": 0.25}),
             models={"candidate": estimate(0.62, 0.02), "original": estimate(0.62, 0.02), "reference": estimate(0.61, 0.02)},
-            controls=[], values_file="",
+            controls=[],
+            values_file="",
         ),
         requirement(
-            first + 1, name="leakage stays between −5 and 5", slug=f"{first + 1:02d}-privacy_leakage", check="privacy_leakage",
-            title="Privacy leakage", dimension="privacy", bound=BoundDoc(text="between -5 and 5", lower=-5, upper=5, lower_value=-5, upper_value=5),
-            because="", sentence="Privacy leakage on forget must be between -5 and 5.", result="inconclusive",
-            reason="The interval −9.1% to 7.3% reaches across the bound; about 410 subjects would decide it.", needed=410,
-            estimate=estimate(-0.9, 8.2, n=64), difference=None, metric=PERCENT,
+            first + 1,
+            name="leakage stays between −5 and 5",
+            slug=f"{first + 1:02d}-privacy_leakage",
+            check="privacy_leakage",
+            title="Privacy leakage",
+            dimension="privacy",
+            bound=BoundDoc(text="between -5 and 5", lower=-5, upper=5, lower_value=-5, upper_value=5),
+            because="",
+            sentence="Privacy leakage on forget must be between -5 and 5.",
+            result="inconclusive",
+            reason="The interval −9.1% to 7.3% reaches across the bound; about 410 subjects would decide it.",
+            needed=410,
+            estimate=estimate(-0.9, 8.2, n=64),
+            difference=None,
+            metric=PERCENT,
             models={"candidate": estimate(-0.9, 8.2), "original": estimate(88.1, 5.0), "reference": estimate(0.0, 0.0)},
             values_file="",
         ),
         requirement(
-            first + 2, name="no answer comes out of the deleted records", slug=f"{first + 2:02d}-knowledge", check="knowledge_memorization",
-            title="Knowledge memorization", result="fail", severity="low", reason="The leak rate is at least 0.07; the bound is 0.05.",
-            bound=BoundDoc(text="at most 0.05", upper=0.05, upper_value=0.05), difference=None, estimate=estimate(0.11, 0.04),
+            first + 2,
+            name="no answer comes out of the deleted records",
+            slug=f"{first + 2:02d}-knowledge",
+            check="knowledge_memorization",
+            title="Knowledge memorization",
+            result="fail",
+            severity="low",
+            reason="The leak rate is at least 0.07; the bound is 0.05.",
+            bound=BoundDoc(text="at most 0.05", upper=0.05, upper_value=0.05),
+            difference=None,
+            estimate=estimate(0.11, 0.04),
             sentence="Knowledge memorization on forget must be at most 0.05.",
-            waiver=WAIVER, values_file="",
+            waiver=WAIVER,
+            values_file="",
         ),
         requirement(
-            first + 3, name="the check that broke", slug=f"{first + 3:02d}-extraction", check="extraction_strength", title="Extraction strength",
-            result="error", reason="The check could not finish: the context of row 12 is longer than the model's window.",
-            estimate=EstimateDoc(note="error"), difference=None, models={}, controls=[], level="advisory", values_file="",
+            first + 3,
+            name="the check that broke",
+            slug=f"{first + 3:02d}-extraction",
+            check="extraction_strength",
+            title="Extraction strength",
+            result="error",
+            reason="The check could not finish: the context of row 12 is longer than the model's window.",
+            estimate=EstimateDoc(note="error"),
+            difference=None,
+            models={},
+            controls=[],
+            level="advisory",
+            values_file="",
         ),
         requirement(
-            first + 4, name="not asked this time", slug=f"{first + 4:02d}-fluency", check="fluency", title="Fluency", dimension="utility",
-            result="not_checked", reason="Left out by --skip fluency.", estimate=EstimateDoc(note="not_run"), difference=None,
-            models={}, controls=[], level="advisory", severity="info", values_file="",
+            first + 4,
+            name="not asked this time",
+            slug=f"{first + 4:02d}-fluency",
+            check="fluency",
+            title="Fluency",
+            dimension="utility",
+            result="not_checked",
+            reason="Left out by --skip fluency.",
+            estimate=EstimateDoc(note="not_run"),
+            difference=None,
+            models={},
+            controls=[],
+            level="advisory",
+            severity="info",
+            values_file="",
         ),
         requirement(
-            first + 5, name="chat probe", slug=f"{first + 5:02d}-chat", check="chat_probe", title="Chat probe", dimension="robustness",
-            result="not_applicable", reason="The candidate has no chat template.", estimate=EstimateDoc(), difference=None,
-            models={}, controls=[], level="advisory", severity="info", values_file="",
+            first + 5,
+            name="chat probe",
+            slug=f"{first + 5:02d}-chat",
+            check="chat_probe",
+            title="Chat probe",
+            dimension="robustness",
+            result="not_applicable",
+            reason="The candidate has no chat template.",
+            estimate=EstimateDoc(),
+            difference=None,
+            models={},
+            controls=[],
+            level="advisory",
+            severity="info",
+            values_file="",
         ),
         requirement(
-            first + 6, name="answer probability, for the reader", slug=f"{first + 6:02d}-probability", check="answer_probability",
-            title="Answer probability", result="informational", reason="No bound is set.", bound=BoundDoc(text=""), because="",
-            sentence="Answer probability on forget is reported; no bound is set.", difference=None, level="advisory", severity="info",
-            controls=[], values_file="",
+            first + 6,
+            name="answer probability, for the reader",
+            slug=f"{first + 6:02d}-probability",
+            check="answer_probability",
+            title="Answer probability",
+            result="informational",
+            reason="No bound is set.",
+            bound=BoundDoc(text=""),
+            because="",
+            sentence="Answer probability on forget is reported; no bound is set.",
+            difference=None,
+            level="advisory",
+            severity="info",
+            controls=[],
+            values_file="",
         ),
-    ]  # fmt: skip
+    ]
 
 
 WAIVER = WaiverDoc(
@@ -260,9 +340,27 @@ def results(requirements: list[RequirementDoc] | None = None, **changes: Any) ->
         ],
         "models": [_model(name, place) for place, name in enumerate(MODELS)],
         "corpora": [
-            CorpusDoc(name="forget", role="forget", rows=512, subjects=64, has_subjects=True, source="forget.jsonl", digest="1d" * 32),
-            CorpusDoc(name="retain", role="retain", rows=400, subjects=400, has_subjects=False, source="retain.jsonl", digest="2e" * 32),
-            CorpusDoc(name="holdout", role="holdout", rows=64, subjects=64, has_subjects=True, source="holdout.jsonl", digest="3f" * 32),
+            CorpusDoc(
+                name="forget", role="forget", rows=512, subjects=64, has_subjects=True, source="forget.jsonl", digest="1d" * 32
+            ),
+            CorpusDoc(
+                name="retain",
+                role="retain",
+                rows=400,
+                subjects=400,
+                has_subjects=False,
+                source="retain.jsonl",
+                digest="2e" * 32,
+            ),
+            CorpusDoc(
+                name="holdout",
+                role="holdout",
+                rows=64,
+                subjects=64,
+                has_subjects=True,
+                source="holdout.jsonl",
+                digest="3f" * 32,
+            ),
         ],
         "waivers": [WAIVER],
         "limitations": ["The candidate was loaded from .bin weights because the spec says allow_pickle."],
@@ -290,7 +388,7 @@ def results(requirements: list[RequirementDoc] | None = None, **changes: Any) ->
             command="auditkit verify spec.yaml --seed 0",
             waivers_as_of="2026-11-24",
         ),
-    }  # fmt: skip
+    }
     return Results(**(base | changes))
 
 
@@ -299,11 +397,11 @@ def _model(name: str, place: int) -> ModelDoc:
         name=name,
         source=f"./acme-7b-{name}",
         fingerprint=f"{place}c" * 32,
-        parts={"weights": f"{place}a" * 32, "config": f"{place}b" * 32, "tokenizer": "7d" * 32, "chat_template": "", "adapter": ""},
+        parts={"weights": f"{place}a" * 32, "config": f"{place}b" * 32, "tokenizer": "7d" * 32, "adapter": ""},
         dtype="bfloat16",
         device="cuda",
         chat="template",
-    )  # fmt: skip
+    )
 
 
 def _example(place: int, model: str) -> ExampleDoc:
@@ -341,22 +439,40 @@ def values(found: Results | None = None) -> dict[str, ValuesDoc]:
 def passing(n: int = 1, **changes: Any) -> Results:
     """``n`` requirements, all met."""
     rows = [requirement(i + 1, name=f"no verbatim recall, part {i + 1}") for i in range(n)]
-    summary = f"All {n} required properties passed at 95% confidence." if n > 1 else "The required property passed at 95% confidence."
+    summary = (
+        f"All {n} required properties passed at 95% confidence." if n > 1 else "The required property passed at 95% confidence."
+    )
     return results(rows, verdict="PASS", summary=summary, waivers=[], **changes)
 
 
 def hostile(**changes: Any) -> Results:
     """Every free text of the document is an attack."""
     bad = requirement(
-        1, name=HOSTILE[:119], check="chat_probe", title=HOSTILE, corpus=HOSTILE, because=HOSTILE, sentence=HOSTILE, reason=HOSTILE,
-        severity="high", result="fail", bound=BoundDoc(text=HOSTILE, upper=0.5, upper_value=0.5), worst_group=HOSTILE,
-        estimate=estimate(0.7, method=HOSTILE, note=HOSTILE), difference=None, models={HOSTILE: estimate(0.7), "candidate": estimate(None, note=HOSTILE)},
+        1,
+        name=HOSTILE[:119],
+        check="chat_probe",
+        title=HOSTILE,
+        corpus=HOSTILE,
+        because=HOSTILE,
+        sentence=HOSTILE,
+        reason=HOSTILE,
+        severity="high",
+        result="fail",
+        bound=BoundDoc(text=HOSTILE, upper=0.5, upper_value=0.5),
+        worst_group=HOSTILE,
+        estimate=estimate(0.7, method=HOSTILE, note=HOSTILE),
+        difference=None,
+        models={HOSTILE: estimate(0.7), "candidate": estimate(None, note=HOSTILE)},
         groups=[GroupDoc(group=f"{HOSTILE[:40]}@{d}", model=HOSTILE, estimate=estimate(0.5), decisive=True) for d in (1, 2)],
         controls=[ControlDoc(model=HOSTILE, expected=HOSTILE, result="pass", held=False, estimate=estimate(0.1))],
-        metric=MetricDoc(name=HOSTILE, unit=HOSTILE, low=0, high=1, better="lower"), parameters={HOSTILE: [HOSTILE]},
-        under=[{"name": HOSTILE, "params": {HOSTILE: HOSTILE}}], notes=[HOSTILE], details={HOSTILE: {HOSTILE: {"deep": [HOSTILE, 1.5]}}},
-        waiver=WAIVER.model_copy(update={"justification": HOSTILE, "approver": HOSTILE, "state": "expired"}), values_file="javascript:alert(1)",
-    )  # fmt: skip
+        metric=MetricDoc(name=HOSTILE, unit=HOSTILE, low=0, high=1, better="lower"),
+        parameters={HOSTILE: [HOSTILE]},
+        under=[{"name": HOSTILE, "params": {HOSTILE: HOSTILE}}],
+        notes=[HOSTILE],
+        details={HOSTILE: {HOSTILE: {"deep": [HOSTILE, 1.5]}}},
+        waiver=WAIVER.model_copy(update={"justification": HOSTILE, "approver": HOSTILE, "state": "expired"}),
+        values_file="javascript:alert(1)",
+    )
     return results(
         [bad],
         title=HOSTILE,

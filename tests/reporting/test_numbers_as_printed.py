@@ -40,7 +40,10 @@ def test_samples_name_their_unit() -> None:
 
 
 def test_relative_bounds_are_given_on_the_scale_of_the_metric() -> None:
-    assert bound_here(BoundDoc(text="at most reference + 0.05", model="reference", upper=0.05, upper_value=0.182)) == "0.182 as measured"
+    assert (
+        bound_here(BoundDoc(text="at most reference + 0.05", model="reference", upper=0.05, upper_value=0.182))
+        == "0.182 as measured"
+    )
     assert bound_here(BoundDoc(text="at most 0.05", upper=0.05, upper_value=0.05)) == ""
     assert bound_here(BoundDoc(text="at most reference", model="reference", upper=0.0)) == ""
 

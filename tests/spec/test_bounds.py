@@ -63,7 +63,7 @@ def test_what_the_grammar_reads(text, bound):
     ],
 )
 def test_everything_else_is_refused_in_words(value):
-    with pytest.raises(ValueError, match="^must be"):
+    with pytest.raises(ValueError, match=r"^must be"):
         parse_bound(value)
 
 

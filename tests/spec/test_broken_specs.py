@@ -61,7 +61,7 @@ def test_no_more_than_fifty_faults_are_listed(good, faults):
         (b"title: x\nname: caf\xe9\n", "spec.yaml:2:10: must be UTF-8; got the byte 0xe9; save the file as UTF-8"),
         ("title: x".encode("utf-16"), "spec.yaml:1:1: must be UTF-8; got the byte 0xff; save the file as UTF-8"),
         (b"a: 1\n" * 200_001, "spec.yaml: must be at most 1,000,000 bytes; got more"),
-        (b"a: [" + b"1," * 100_001 + b"]", "spec.yaml:1:200001: must have at most 100,000 values; got more"),
+        (b"a: [" + b"1," * 100_001 + b"]", "spec.yaml:1:199999: must have at most 100,000 values; got more"),
     ],
     ids=["empty", "comments", "list", "scalar", "latin-1", "utf-16", "too large", "too many values"],
 )

@@ -54,10 +54,11 @@ scalars = (
 trees = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4), max_leaves=12
 )
-FIELDS = (
-    "auditkit title intent seed models targets corpora profile require decide waivers report candidate checkpoint from file "
-    "columns where sample n check name corpus with under at_most at_least between confidence lora finetune unlearn"
-).split()
+FIELDS = [
+    *("auditkit", "title", "intent", "seed", "models", "targets", "corpora", "profile", "require", "decide", "waivers"),
+    *("report", "candidate", "checkpoint", "from", "finetune", "unlearn", "lora", "file", "columns", "where", "sample", "n"),
+    *("check", "name", "corpus", "with", "under", "at_most", "at_least", "between", "confidence"),
+]
 likely = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5),
@@ -72,23 +73,19 @@ def test_any_yaml(value):
 
 
 @slow
-@given(st.sampled_from(FIELDS), likely)
-def test_any_value_in_a_good_spec(field, value):
-    from tests.spec.conftest import GOOD
-
-    spec = yaml.safe_load(GOOD)
+@given(field=st.sampled_from(FIELDS), value=likely)
+def test_any_value_in_a_good_spec(field, value, good):
+    spec = yaml.safe_load(good)
     spec[field] = value
     attempt(yaml.safe_dump(spec, allow_unicode=True).encode("utf-8", "surrogatepass"))
-    attempt(GOOD.encode(), overrides=[f"{field}={yaml.safe_dump(value, default_flow_style=True, allow_unicode=True)}"])
+    attempt(good.encode(), overrides=[f"{field}={yaml.safe_dump(value, default_flow_style=True, allow_unicode=True)}"])
 
 
 @slow
-@given(st.text(max_size=60))
-def test_any_override(argument):
-    from tests.spec.conftest import GOOD
-
-    attempt(GOOD.encode(), overrides=[argument])
-    attempt(GOOD.encode(), overrides=[f"require.0.{argument}"])
+@given(argument=st.text(max_size=60))
+def test_any_override(argument, good):
+    attempt(good.encode(), overrides=[argument])
+    attempt(good.encode(), overrides=[f"require.0.{argument}"])
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,11 @@ def test_every_entry_of_a_profile_is_fit_to_run(profile, item):
     assert item.because
     assert item.corpus in ("forget", "retain")
     check = CHECKS.get(item.check)
-    check.params.model_validate(item.with_)
+    better = check.metric_for(check.params.model_validate(item.with_)).better
     assert item.level == "advisory" or any(item.bounds)
+    lower, upper = item.bounds
+    assert upper is None or better in ("lower", "target")
+    assert lower is None or better in ("higher", "target")
 
 
 def test_muse_is_the_four_criteria():

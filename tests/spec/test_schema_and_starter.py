@@ -76,9 +76,6 @@ def test_the_starter_begins_with_the_schema_and_names_every_part(load):
 
 def test_the_starters_commented_lines_are_true_as_well(load):
     text = starter()
-    waivers = "\n".join(
-        line[2:]
-        for line in text.splitlines()
-        if line.startswith("# waivers") or line.startswith("#   ") and ":" in line and "auditkit" not in line
-    )
-    assert load(text + waivers + "\n").spec.waivers
+    block = text.split("# waivers:\n")[1].split("\n\n")[0]
+    waivers = "waivers:\n" + "".join(f"{line.removeprefix('# ')}\n" for line in block.splitlines())
+    assert load(text + waivers).spec.waivers

@@ -113,7 +113,7 @@ def test_a_byte_order_mark_does_not_shift_columns(good, faults):
 
 def test_columns_count_characters_not_bytes(good, faults):
     broken = good.replace("{name: the people of request 1, corpus: forget}", "{name: Zoë 😀, corpus: nobody}")
-    assert faults(broken)[0].startswith("spec.yaml:9:26: targets.0.corpus: ")
+    assert faults(broken)[0].startswith("spec.yaml:9:27: targets.0.corpus: ")
 
 
 def test_problems_of_other_rooms_find_their_line(good, load):

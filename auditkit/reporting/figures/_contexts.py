@@ -1,6 +1,7 @@
 """In-context relearning: score against the number of facts given (dose), and under each kind of context without doses.
 
-Groups are named ``kind@dose``. Kinds whose context contains the answer are drawn apart and never mixed with the others.
+Groups are named ``kind@dose``, with `` (answer in context)`` behind it where the context contains the answer: those are drawn
+apart and never mixed with the others. ``none@0`` is the score without any context: dose 0 of every curve.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from auditkit.reporting.figures._svg import Node, drawn
 if TYPE_CHECKING:
     from auditkit.evidence.results import EstimateDoc, GroupDoc, MetricDoc, RequirementDoc
 
-_GROUP = re.compile(r"^(?P<kind>[^@]{1,80})@(?P<dose>\d{1,4})$")
+_GROUP = re.compile(r"^(?P<kind>[^@]{1,80})@(?P<dose>\d{1,4})(?P<answer> \(answer in context\))?$")
 _PANEL_HEIGHT = 170
 _ROW_PIXELS = 54
 _POINT = {"type": "point", "filled": True, "size": 75, "opacity": 1}
@@ -48,15 +49,17 @@ class _Cell:
     model: str
     estimate: EstimateDoc
     decisive: bool
+    answer: bool
+    """The context contains the answer."""
 
 
 def context_figures(requirement: RequirementDoc) -> list[Figure]:
     """Up to four figures: (dose–response, kinds without doses) × (answer not in the context, answer in it)."""
     found = [cell for group in requirement.groups if is_context(group) and (cell := _cell(group)) is not None]
-    holding = _kinds_with_answer(requirement.details)
+    baseline = [cell for cell in found if (cell.kind, cell.dose) == ("none", 0)]
     figures = []
     for answer in (False, True):
-        cells = [cell for cell in found if (cell.kind in holding) == answer]
+        cells = [cell for cell in found if cell.answer == answer]
         title = requirement.title + (", contexts that contain the answer" if answer else "")
         doses: dict[str, set[int]] = {}
         for cell in cells:
@@ -64,7 +67,7 @@ def context_figures(requirement: RequirementDoc) -> list[Figure]:
         curves = [cell for cell in cells if len(doses[cell.kind]) > 1]
         single = [cell for cell in cells if len(doses[cell.kind]) == 1]
         if curves:
-            figures.append(_dose_response(f"{title}: score against facts given", curves, requirement.metric))
+            figures.append(_dose_response(f"{title}: score against facts given", curves, baseline, requirement.metric))
         if single:
             figures.append(_by_kind(f"{title}: score by kind of context", single, requirement.metric))
     return figures
@@ -78,28 +81,29 @@ def is_context(group: GroupDoc) -> bool:
 
 def _cell(group: GroupDoc) -> _Cell | None:
     match = _GROUP.match(group.group)
-    return _Cell(match["kind"], int(match["dose"]), group.model, group.estimate, group.decisive) if match else None
+    return (
+        _Cell(match["kind"], int(match["dose"]), group.model, group.estimate, group.decisive, bool(match["answer"]))
+        if match
+        else None
+    )
 
 
-def _kinds_with_answer(details: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """Kinds that any model's dose–response rows mark as containing the answer."""
-    rows = (row for model in details.values() for row in _list(model.get("dose_response")))
-    return {row["kind"] for row in rows if isinstance(row, Mapping) and row.get("contains_answer") and "kind" in row}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _dose_response(title: str, cells: Sequence[_Cell], metric: MetricDoc) -> Figure:
+def _dose_response(title: str, cells: Sequence[_Cell], baseline: Sequence[_Cell], metric: MetricDoc) -> Figure:
     kinds = list(dict.fromkeys(cell.kind for cell in cells))
-    scale = _scale(cells, metric)
-    panels = tuple(_dose_panel(kind, [cell for cell in cells if cell.kind == kind], scale, metric) for kind in kinds)
+    scale = _scale([*cells, *baseline], metric)
+    panels = tuple(_dose_panel(kind, [*baseline, *(c for c in cells if c.kind == kind)], scale, metric) for kind in kinds)
     caption = (
         "Lines through the marks span the one-sided bounds, where they were computed. Doses are evenly spaced, not to scale."
     )
     models = ordered({cell.model for cell in cells})
-    return Figure("dose_response", title, caption, panels, _table(title, cells, metric), legend(models, mark=True, line=True))
+    return Figure(
+        "dose_response",
+        title,
+        caption,
+        panels,
+        _table(title, [*baseline, *cells], metric),
+        legend(models, mark=True, line=True),
+    )
 
 
 def _scale(cells: Iterable[_Cell], metric: MetricDoc) -> list[float]:

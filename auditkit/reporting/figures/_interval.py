@@ -117,7 +117,14 @@ def _chart(labels: Sequence[str], estimates: Sequence[EstimateDoc], axis: _Axis)
     scale = {"domain": [axis.low, axis.high], "nice": False, "zero": False}
     x = {"field": "value", "type": "quantitative", "title": axis.title, "scale": scale}
     axis_of_names, width = named_rows(labels)
-    y = {"field": "model", "type": "nominal", "title": None, "sort": list(labels), "axis": axis_of_names}
+    y = {
+        "field": "model",
+        "type": "nominal",
+        "title": None,
+        "sort": list(labels),
+        "axis": axis_of_names,
+        "scale": {"domain": list(labels)},
+    }
     place = {"x": x, "y": y, **looks(labels, "color")}
     caps = [{"model": r["model"], "value": r[end]} for r in rows for end in ("lower", "upper") if r[end] is not None]
     layers = [

@@ -34,7 +34,7 @@ _FALSE_POSITIVES_NEEDED = 10
 """A rate is printed where at least this many non-members are expected above the threshold."""
 _STEPS = 150
 _BINS = 16
-_HEIGHT = 300
+_HEIGHT = 250
 _PANEL_HEIGHT = 140
 _PARTS = (Key("members", 0, mark=False, line=True), Key("non-members", 1, mark=False, line=True))
 Point = tuple[float, float]

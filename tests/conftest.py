@@ -1,0 +1,44 @@
+"""What every test shares: no network, a cache of its own, and one small world per test run."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from auditkit.files import cache_folder
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(scope="session")
+def shared_tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of one test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session")
+def world(shared_tmp: Path) -> Path:
+    """Tiny models and corpora, built once per test run. Read only: take ``world.copy`` to change something."""
+    import world as builder
+
+    folder = shared_tmp / "world"
+    with FileLock(shared_tmp / "world.lock"):
+        if not (folder / "clean").exists():
+            builder.build(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(shared_tmp: Path) -> None:
+    """Measurements, digests and keys of the tests stay out of the user's cache; converted models are shared with it."""
+    models = cache_folder() / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    cache = shared_tmp / "cache"
+    cache.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (cache / "models").symlink_to(models)
+    os.environ["AUDITKIT_CACHE"] = str(cache)
