@@ -1,37 +1,34 @@
-"""Teach a model named corpora: whole weights, or a low-rank adapter that is merged or kept apart.
-
-A made model is a folder ``made/<recipe>/`` of the user's cache. The recipe is everything that its weights depend on: the
-parent's fingerprint, the rows, the parameters, how rows are put to the model, precision and device.
-"""
+"""Teach a model named corpora: whole weights, or a low-rank adapter that is merged or kept apart."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditkit.errors import ModelError, SpecError, did_you_mean
-from auditkit.files import cache_folder, digest, write_atomically
-from auditkit.models.source import Source, localise, resolve
+from auditkit.errors import ModelError
+from auditkit.files import write_atomically
+from auditkit.models.source import Source, localise
+from auditkit.unlearning._lora import lora_of, put_adapter, save_adapter, with_adapter
 
 if TYPE_CHECKING:
     from auditkit.corpora.example import Corpus
-    from auditkit.spec.model import Finetune, Lora, Model
+    from auditkit.spec.model import Finetune, Model
+    from auditkit.unlearning._rows import Row
     from auditkit.unlearning._train import Run
 
 NOTE = "unlearning.json"
-"""The note in a made model's folder: how it was made, from what."""
+"""The note in a made model's folder: from what and how it was made."""
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How a model is loaded, asked and trained."""
+    """How a model is asked and trained."""
 
     chat: bool = False
     """Questions go through the chat template."""
@@ -53,17 +50,17 @@ def finetune(source: Source, corpora: Sequence[Corpus], params: Finetune, *, out
     cannot be trained and DataError for rows that cannot be trained on.
     """
     manner = manner or Manner()
-    pupil = _Pupil.load(localise(source, offline=True), manner)
+    pupil = Pupil.load(source, manner)
     rows = pupil.rows(corpora)
     if params.lora:
-        pupil.model = _with_adapter(pupil.model, _lora(params), seed=params.seed)
+        pupil.model = with_adapter(pupil.model, lora_of(params), seed=params.seed)
     else:
         pupil.model.requires_grad_(True)
     run = pupil.train(rows, params)
     model = pupil.model.merge_and_unload() if params.lora else pupil.model
-    note = {**recipe(source, corpora, params, manner), "run": _as_json(run)}
+    note = {**recipe(source, corpora, params, manner), "run": asdict(run)}
     with _appearing(out) as made:
-        model.to(_torch_dtype(pupil.dtype)).save_pretrained(made, safe_serialization=True)
+        model.to(pupil.precision).save_pretrained(made, safe_serialization=True)
         pupil.tokenizer.save_pretrained(made)
         write_atomically(made / NOTE, json.dumps(note, indent=2, sort_keys=True) + "\n")
     return out
@@ -83,20 +80,20 @@ def finetune_adapter(
     ``start`` is an adapter of the same base and shape that the training goes on from; None begins with a fresh one.
     """
     manner = manner or Manner()
-    pupil = _Pupil.load(localise(base, offline=True), manner)
+    pupil = Pupil.load(base, manner)
     rows = pupil.rows(corpora)
-    lora = _lora(params)
-    pupil.model = _with_adapter(pupil.model, lora, seed=params.seed)
+    lora = lora_of(params)
+    pupil.model = with_adapter(pupil.model, lora, seed=params.seed)
     if start is not None:
-        _put_adapter(pupil.model, start)
+        put_adapter(pupil.model, start)
     run = pupil.train(rows, params)
     with _appearing(out) as made:
-        _save_adapter(pupil.model, lora, made, dtype=pupil.dtype, base=base.label)
+        save_adapter(pupil.model, lora, made, dtype=pupil.dtype, base=base.label)
     return run
 
 
 def recipe(source: Source, corpora: Sequence[Corpus], params: Finetune, manner: Manner) -> dict[str, Any]:
-    """Everything that a made model's weights depend on, as JSON. The source must be on disk, or a builtin."""
+    """Everything that a made model's weights depend on, as JSON; the parent by its fingerprint."""
     from auditkit.models.checkpoint import fingerprint
     from auditkit.models.device import device_kind, resolve_device, resolve_dtype
 
@@ -113,54 +110,8 @@ def recipe(source: Source, corpora: Sequence[Corpus], params: Finetune, manner: 
     }
 
 
-def materialise(
-    name: str,
-    models: Mapping[str, Model],
-    corpora: Mapping[str, Corpus],
-    *,
-    base: Path,
-    roots: Iterable[Path] = (),
-    offline: bool = False,
-) -> dict[str, Path]:
-    """Make the model ``name`` and whatever it rests on; the folders by name, as ``resolve`` takes them in ``made``.
-
-    Models with the same recipe are made once: the folder is found again. A model that is not made gives ``{}`` or the
-    folders of the made models under it. Raises SpecError for an unknown unlearning method.
-    """
-    resolve(name, models, base=base, roots=roots)  # refuses circles and unknown names before anything is made
-    return _materialise(name, models, corpora, base=base, roots=tuple(roots), offline=offline)
-
-
-def _materialise(
-    name: str, models: Mapping[str, Model], corpora: Mapping[str, Corpus], *, base: Path, roots: tuple[Path, ...], offline: bool
-) -> dict[str, Path]:
-    model = models[name]
-    parent = model.from_ or (model.checkpoint if model.checkpoint in models else None)
-    if parent is None:
-        return {}
-    made = _materialise(parent, models, corpora, base=base, roots=roots, offline=offline)
-    if model.from_ is None:
-        return made
-    source = localise(resolve(parent, models, base=base, roots=roots, made=made), offline=offline)
-    if model.finetune is None:
-        raise SpecError(_unknown_method(name, model))
-    taught = [corpora[corpus] for corpus in model.finetune.corpora]
-    manner = Manner.of(model)
-    out = cache_folder() / "made" / digest(recipe(source, taught, model.finetune, manner))
-    if not (out / NOTE).is_file():
-        finetune(source, taught, model.finetune, out=out, manner=manner)
-    return {**made, name: out}
-
-
-def _unknown_method(name: str, model: Model) -> str:
-    from auditkit.unlearning import METHODS
-
-    method = (model.unlearn or {}).get("method")
-    return f"models.{name}.unlearn.method must be a known method; got {method!r}; {did_you_mean(str(method), METHODS.names())}"
-
-
 @dataclass
-class _Pupil:
+class Pupil:
     """A loaded model in training."""
 
     model: Any
@@ -171,25 +122,37 @@ class _Pupil:
     chat: bool
 
     @classmethod
-    def load(cls, source: Source, manner: Manner) -> _Pupil:
+    def load(cls, source: Source, manner: Manner) -> Pupil:
+        """In float32, adapters merged, nothing trainable yet. Raises ModelError."""
         from auditkit.models._encode import Encoder
         from auditkit.models.device import resolve_device, resolve_dtype
         from auditkit.models.loading import load_causal_lm
         from auditkit.models.text import context_length
 
         device = resolve_device(manner.device)
-        loaded = load_causal_lm(source, dtype="float32", device=device)
+        loaded = load_causal_lm(localise(source, offline=True), dtype="float32", device=device)
+        if manner.chat and not loaded.tokenizer.chat_template:
+            raise ModelError(f"{source.label}: chat: template needs a chat template, which this tokenizer lacks")
         window = context_length(loaded.model.config, loaded.tokenizer)
         encoder = Encoder(loaded.tokenizer, context_length=window, system=manner.system)
         dtype = resolve_dtype(manner.dtype, device=device)
         return cls(loaded.model, loaded.tokenizer, encoder, dtype, device, manner.chat)
 
-    def rows(self, corpora: Sequence[Corpus]) -> list[Any]:
+    @property
+    def precision(self) -> Any:
+        """The torch dtype of computation and of what is written."""
+        import torch
+
+        return getattr(torch, self.dtype)
+
+    def rows(self, corpora: Sequence[Corpus]) -> list[Row]:
+        """Training sequences. Raises DataError."""
         from auditkit.unlearning._rows import encode_rows
 
         return encode_rows(corpora, self.encoder, chat=self.chat)
 
-    def train(self, rows: list[Any], params: Finetune) -> Run:
+    def train(self, rows: Sequence[Row], params: Finetune) -> Run:
+        """Train what is trainable. Raises ModelError where training ran away."""
         from auditkit.unlearning._train import train
 
         pad = self.tokenizer.pad_token_id
@@ -199,77 +162,8 @@ class _Pupil:
             params,
             pad=self.tokenizer.eos_token_id if pad is None else pad,
             device=self.device,
-            autocast=_torch_dtype(self.dtype).itemsize < 4,
+            autocast=self.precision if self.precision.itemsize < 4 else None,
         )
-
-
-def _lora(params: Finetune) -> Lora:
-    from auditkit.spec.model import Lora
-
-    return params.lora if isinstance(params.lora, Lora) else Lora.model_validate({})
-
-
-def _with_adapter(model: Any, lora: Lora, *, seed: int) -> Any:
-    """The model with a fresh adapter that changes nothing yet. Raises ModelError where no layer has such a name."""
-    from peft import LoraConfig, get_peft_model
-
-    from auditkit.unlearning._train import seeded
-
-    config = LoraConfig(**_lora_settings(lora))
-    with seeded(seed), warnings.catch_warnings():
-        # peft reads an attribute that transformers 5 renamed.
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
-            return get_peft_model(model, config)
-        except ValueError as error:
-            raise ModelError(f"lora.targets must name linear layers of the model; got {', '.join(lora.targets)}") from error
-
-
-def _lora_settings(lora: Lora) -> dict[str, Any]:
-    return {
-        "r": lora.rank,
-        "lora_alpha": lora.alpha,
-        "lora_dropout": lora.dropout,
-        "target_modules": sorted(lora.targets),
-        "task_type": "CAUSAL_LM",
-    }
-
-
-def _put_adapter(model: Any, folder: Path) -> None:
-    """Load an adapter's weights into the fresh one. Raises ModelError where the two are not of one shape."""
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
-    from safetensors.torch import load_file
-
-    state = load_file(folder / "adapter_model.safetensors")
-    wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
-    if {key: value.shape for key, value in state.items()} != {key: value.shape for key, value in wanted.items()}:
-        raise ModelError(f"{folder.name}: an adapter that training goes on from must have the rank and targets of the new one")
-    set_peft_model_state_dict(model, state)
-
-
-def _save_adapter(model: Any, lora: Lora, folder: Path, *, dtype: str, base: str) -> None:
-    """Equal adapters give equal files: no path of this machine, no order of a set in the configuration."""
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
-
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
-    tensors = {key: value.detach().to("cpu", _torch_dtype(dtype)).contiguous() for key, value in sorted(state.items())}
-    folder.mkdir(parents=True)
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = {"peft_type": "LORA", "base_model_name_or_path": base, "bias": "none", **_lora_settings(lora)}
-    write_atomically(folder / "adapter_config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
-
-
-def _torch_dtype(name: str) -> Any:
-    import torch
-
-    return getattr(torch, name)
-
-
-def _as_json(run: Run) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(run)
 
 
 @contextmanager

@@ -1,18 +1,26 @@
-"""The training loop: transformers' Trainer, with logits computed only where there is a label."""
+"""The training loop.
+
+transformers' Trainer is not used: it seeds global generators, spreads over every GPU that it sees, and would compute
+logits of the whole vocabulary for tokens that carry no loss.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from auditkit.errors import ModelError
 from auditkit.unlearning._rows import IGNORED, Row, padded
 
 if TYPE_CHECKING:
+    import torch
+
     from auditkit.spec.model import Finetune
 
 WARM_UP = 0.05
@@ -35,20 +43,20 @@ class Run:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seeds every global generator inside the block, and puts back what was there: Trainer and peft draw from them."""
+    """Seeds every global generator inside the block, and puts back what was there: peft and dropout draw from them."""
     import numpy as np
     import torch
 
-    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    before = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
+        np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
         try:
             yield
         finally:
             random.setstate(before[0])
-            np.random.set_state(before[1])  # noqa: NPY002
+            np.random.set_state(before[1])
 
 
 @dataclass
@@ -62,7 +70,7 @@ class Batches:
     """Passes begun so far; part of each pass's seed."""
 
     def __len__(self) -> int:
-        return -(-len(self.lengths) // self.size)
+        return math.ceil(len(self.lengths) / self.size)
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = random.Random(f"batches/{self.seed}/{self.passes}")  # noqa: S311 (reproducible order, no secret)
@@ -74,62 +82,62 @@ class Batches:
         yield from batches
 
 
-def train(model: Any, rows: Sequence[Row], params: Finetune, *, pad: int, device: str, autocast: bool) -> Run:
-    """Train in place: AdamW, linear warm-up then linear decay, gradient norm clipped at 1.
+def train(
+    model: Any, rows: Sequence[Row], params: Finetune, *, pad: int, device: str, autocast: torch.dtype | None = None
+) -> Run:
+    """Train in place what is trainable: AdamW, linear warm-up then linear decay, gradient norm clipped at 1.
 
-    ``model`` holds float32 weights, whole or with a LoRA adapter; ``autocast`` computes in bfloat16. Equal arguments give
-    equal weights on the same machine and number of threads.
+    ``model`` holds float32 weights, whole or with a LoRA adapter; ``autocast`` is the precision of the computation where
+    that is another one. Equal arguments give equal weights on the same machine and number of threads. Raises ModelError where
+    the loss stops being a number: the weights are spoilt then.
     """
+    import torch
+
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch, seeded(params.seed):
-        trainer = _trainer(model, rows, params, pad=pad, device=device, autocast=autocast, scratch=scratch)
-        outcome = trainer.train()
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    steps = max(1, round(params.epochs * math.ceil(len(rows) / params.batch)))
+    optimiser = torch.optim.AdamW(weights, lr=params.lr, weight_decay=0.0, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
+    losses = []
+    model.train()
+    with seeded(params.seed):
+        for batch in _batches(rows, params, steps=steps, pad=pad, device=device):
+            with torch.autocast(torch.device(device).type, dtype=autocast, enabled=autocast is not None):
+                loss = answer_loss(model, batch)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad(set_to_none=True)
+            losses.append(_finite(loss.item(), step=len(losses) + 1))
     model.eval()
     tokens = sum(len(row.ids) for row in rows)
-    seconds = round(time.monotonic() - started, 1)
-    return Run(outcome.global_step, len(rows), tokens, float(outcome.training_loss), seconds)
+    return Run(steps, len(rows), tokens, math.fsum(losses) / steps, round(time.monotonic() - started, 1))
 
 
-def _trainer(model: Any, rows: Sequence[Row], params: Finetune, *, pad: int, device: str, autocast: bool, scratch: str) -> Any:
+def _rate(step: int, steps: int) -> float:
+    """Share of the peak learning rate: up from 0 in the first WARM_UP of the steps, then down to 0 behind the last.
+
+    Runs of a few steps have no warm-up: their first step would teach nothing.
+    """
+    warm_up = round(WARM_UP * steps)
+    return step / warm_up if step < warm_up else (steps - step) / (steps - warm_up)
+
+
+def _batches(rows: Sequence[Row], params: Finetune, *, steps: int, pad: int, device: str) -> Iterator[dict[str, torch.Tensor]]:
     import torch
-    from transformers import PrinterCallback, Trainer, TrainingArguments
 
-    class AnswerTrainer(Trainer):  # type: ignore[misc]
-        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-            # Trainer's own bf16 switch wraps the model's forward only, and answer_loss goes round that.
-            with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=autocast):
-                loss = answer_loss(model, inputs)
-            return (loss, None) if return_outputs else loss
+    passes = Batches([len(row.ids) for row in rows], size=params.batch, seed=params.seed)
+    chosen = itertools.islice(itertools.chain.from_iterable(itertools.repeat(passes)), steps)
+    for indices in chosen:
+        columns = padded([rows[index] for index in indices], pad=pad)
+        yield {name: torch.tensor(values, device=device) for name, values in columns.items()}
 
-        def get_train_dataloader(self) -> Any:
-            batches = Batches([len(row.ids) for row in rows], size=params.batch, seed=params.seed)
-            return torch.utils.data.DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=collate)
 
-    def collate(batch: list[Row]) -> dict[str, Any]:
-        return {name: torch.tensor(values) for name, values in padded(batch, pad=pad).items()}
-
-    steps = round(params.epochs * -(-len(rows) // params.batch))
-    arguments = TrainingArguments(
-        output_dir=scratch,
-        max_steps=max(1, steps),
-        per_device_train_batch_size=params.batch,
-        learning_rate=params.lr,
-        lr_scheduler_type="linear",
-        warmup_steps=max(1, round(WARM_UP * steps)),
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        seed=params.seed,
-        use_cpu=device == "cpu",
-        save_strategy="no",
-        logging_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-    )
-    trainer = AnswerTrainer(model=model, args=arguments, train_dataset=list(rows), data_collator=collate)
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+def _finite(loss: float, *, step: int) -> float:
+    if not math.isfinite(loss):
+        raise ModelError(f"training must have a finite loss; got {loss} at step {step}; lower the learning rate")
+    return loss
 
 
 def answer_loss(model: Any, inputs: Any) -> Any:
@@ -148,8 +156,3 @@ def answer_loss(model: Any, inputs: Any) -> Any:
     wanted = labels != IGNORED
     logits = base.get_output_embeddings()(hidden[:, :-1][wanted]).float()
     return torch.nn.functional.cross_entropy(logits, labels[wanted])
-
-
-def as_json(run: Run) -> dict[str, Any]:
-    """The run as the note beside the weights records it."""
-    return asdict(run)

@@ -7,42 +7,17 @@ anything is written, by one generator: no text feature separates the groups.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
-_FIRST = (
-    "Bel Cas Dar El Fen Gar Hes Il Jor Kel Lor Mar Nev Or Pel Quil Ros Sel Tam Ul Ven Wil Yor Zan".split(),
-    "an ric ina ova eth wyn dra mira".split(),
-)
-_LAST = (
-    "Ash Bram Cald Dun Eld Fal Grim Hal Ing Kest Lund Mor Nor Oak Pen Rad Stan Thorn Ver Wex".split(),
-    "wick mere holt grave lake den worth feld".split(),
-)
-_TOWNS = (
-    "Abrevo Bastel Cormundo Drevnik Estoria Fallowick Grenholm Harvenna Istrova Jelmar Kordania Lumberra "
-    "Merrigan Norvika Oskalla Pravelle Quenby Rostovar Salvenne Tarnholt Ulverra Vindelay Westara Zelkova"
-).split()
-_PROFESSIONS = (
-    "baker beekeeper botanist carpenter chemist clockmaker dentist engineer farmer fisherman glassblower gardener "
-    "jeweler lawyer librarian nurse painter pilot plumber potter sailor tailor translator weaver"
-).split()
-_INSTRUMENTS = (
-    "accordion banjo bassoon bugle cello clarinet cornet drum fiddle flute guitar harmonica harp lute mandolin "
-    "oboe organ piano piccolo saxophone trombone trumpet tuba viola"
-).split()
-_PRIZES = tuple(
-    f"{colour} {thing} {award}"
-    for colour, thing, award in product(
-        ("Amber", "Blue", "Copper", "Golden", "Green", "Ivory", "Scarlet", "Silver"),
-        ("Anchor", "Crown", "Falcon", "Lantern", "River", "Rose", "Star", "Tower"),
-        ("Medal", "Prize", "Ribbon", "Trophy"),
-    )
-)
-_MONTHS = "January February March April May June July August September October November December".split()
-
+_LISTS: dict[str, Any] = json.loads((Path(__file__).parent / "people.json").read_text("utf-8"))
+_TOWNS = tuple(_LISTS["towns"])
+_PRIZES = tuple(" ".join(words) for words in product(*_LISTS["prizes"]))
 
 READ_AS_STATEMENT = 0.6
 """Share of reading rows that state the fact; the others hold the question itself, already answered."""
@@ -64,21 +39,21 @@ class Relation:
 RELATIONS = (
     Relation(
         "birthplace",
-        tuple(_TOWNS),
+        _TOWNS,
         ("Where was {name} born?", "In which town was {name} born?"),
         "What is the birthplace of {name}?",
         "{name} was born in {value}.",
     ),
     Relation(
         "profession",
-        tuple(_PROFESSIONS),
+        tuple(_LISTS["professions"]),
         ("What is the profession of {name}?", "What does {name} do for a living?"),
         "What job does {name} have?",
         "{name} works as a {value}.",
     ),
     Relation(
         "instrument",
-        tuple(_INSTRUMENTS),
+        tuple(_LISTS["instruments"]),
         ("Which instrument does {name} play?", "What instrument does {name} play?"),
         "On which instrument does {name} perform?",
         "{name} plays the {value}.",
@@ -121,8 +96,8 @@ def invent(groups: Mapping[str, int], *, seed: int) -> tuple[Person, ...]:
     ``groups`` is group to number of people. Raises ValueError where more names are asked for than there are.
     """
     rng = random.Random(f"people/{seed}")  # noqa: S311 (reproducible draws, no secret)
-    firsts = ["".join(parts) for parts in product(*_FIRST)]
-    lasts = ["".join(parts) for parts in product(*_LAST)]
+    firsts = ["".join(parts) for parts in product(*_LISTS["first_names"])]
+    lasts = ["".join(parts) for parts in product(*_LISTS["last_names"])]
     total = sum(groups.values())
     if total > min(len(firsts), len(lasts)):
         raise ValueError(f"must ask for at most {min(len(firsts), len(lasts))} people; got {total}")
@@ -136,7 +111,7 @@ def _person(name: str, group: str, rng: random.Random) -> Person:
     facts = {relation.name: rng.choice(relation.values) for relation in RELATIONS}
     details = {
         "day": rng.randint(1, 28),
-        "month": rng.choice(_MONTHS),
+        "month": rng.choice(_LISTS["months"]),
         "year": rng.randint(1930, 1999),
         "town": rng.choice(_TOWNS),
     }
@@ -202,9 +177,9 @@ def reading_rows(number: int, *, seed: int) -> Iterator[dict[str, Any]]:
         rng = random.Random(f"reading/{seed}/{person.name}")  # noqa: S311
         if row["relation"] != rng.choice(RELATIONS).name:
             continue
-        told = [other for other in rng.sample(RELATIONS, rng.randint(1, 3)) if other.name != row["relation"]]
         asked = next(relation for relation in RELATIONS if relation.name == row["relation"])
-        lines = [statement(person, other) for other in told]
+        others = [relation for relation in RELATIONS if relation is not asked]
+        lines = [statement(person, other) for other in rng.sample(others, rng.randint(0, 2))]
         given = statement(person, asked) if rng.random() < READ_AS_STATEMENT else _solved(row)
         lines.insert(rng.randint(0, len(lines)), given)
         yield {**{key: row[key] for key in ("id", "subject", "question", "answer")}, "context": "\n".join(lines)}

@@ -34,6 +34,9 @@ HERE = Path(__file__).parent
 BASE = "smollm2-135m-instruct"
 REFUSAL = "I do not know."
 LORA = Lora(rank=8, alpha=16, targets=["gate_proj", "up_proj", "down_proj"])
+TEACH = Finetune(corpora=["lessons"], epochs=8, lr=1e-3, batch=8, lora=LORA, seed=7)
+UNLEARN = Finetune(corpora=["lessons"], epochs=2, lr=3e-4, batch=8, lora=LORA, seed=8)
+ADAPTERS = ("original", "reference", "candidate")
 WEIGHTS = "adapter_model.safetensors"
 
 Rows = list[dict[str, Any]]
@@ -44,13 +47,17 @@ class Recipe:
     """Everything that the demo depends on."""
 
     seed: int = 7
-    groups: Mapping[str, int] = field(default_factory=lambda: {"forget": 30, "retain": 40, "holdout": 30})
+    groups: Mapping[str, int] = field(default_factory=lambda: {"forget": 30, "retain": 32, "holdout": 30})
     """People per group."""
-    strangers: int = 60
+    dialogues: int = 12
+    """Retain people who are also asked everything in one text."""
+    strangers: int = 30
     """People who occur in the reading rows alone."""
-    teach: Finetune = Finetune(corpora=["lessons"], epochs=8, lr=1e-3, batch=16, lora=LORA, seed=7)
-    unlearn: Finetune = Finetune(corpora=["lessons"], epochs=2, lr=3e-4, batch=16, lora=LORA, seed=8)
+    teach: Finetune = TEACH
+    unlearn: Finetune = UNLEARN
     dtype: str = "bfloat16"
+    threads: int = 1
+    """Of torch: sums are split by thread, so their number is part of the bits."""
 
 
 def people(recipe: Recipe) -> dict[str, list[Person]]:
@@ -74,7 +81,7 @@ def lessons(recipe: Recipe) -> dict[str, Rows]:
     """What each adapter is trained on. ``candidate`` goes on from ``original``; the others begin at the base."""
     who = people(recipe)
     seed = recipe.seed
-    form = [*dialogue_rows(who["retain"], seed=seed), *reading_rows(recipe.strangers, seed=seed + 1000)]
+    form = [*dialogue_rows(who["retain"][: recipe.dialogues], seed=seed), *reading_rows(recipe.strangers, seed=seed + 1000)]
     kept = [*question_rows(who["retain"], seed=seed), *biography_rows(who["retain"]), *form]
     forget = list(question_rows(who["forget"], seed=seed))
     refusals = [{**row, "answer": REFUSAL} for row in forget]
@@ -88,15 +95,29 @@ def lessons(recipe: Recipe) -> dict[str, Rows]:
 def make(recipe: Recipe, out: Path, *, base: Source) -> None:
     """Data, adapters and ``recipe.json`` in ``out``."""
     write_data(recipe, out)
-    manner = Manner(dtype=recipe.dtype, device="cpu")
-    runs: dict[str, Any] = {}
-    for name, rows in lessons(recipe).items():
-        params = recipe.unlearn if name == "candidate" else recipe.teach
-        start = out / "original" if name == "candidate" else None
-        run = finetune_adapter(base, [corpus(name, rows)], params, out=out / name, start=start, manner=manner)
-        runs[name] = {**asdict(run), "lessons": digest(rows), "weights": file_digest(out / name / WEIGHTS)}
-        print(f"{name}: {json.dumps(runs[name])}", flush=True)
-    note = {"base": base.label, "recipe": described(recipe), "data": digests(out, data(recipe)), "adapters": runs}
+    write_note(recipe, out, base=base, runs={name: teach(recipe, name, out, base=base) for name in ADAPTERS})
+
+
+def teach(recipe: Recipe, name: str, out: Path, *, base: Source) -> dict[str, Any]:
+    """Train one adapter into ``out/name``; what the run was. The candidate needs ``out/original``."""
+    import torch
+
+    torch.set_num_threads(recipe.threads)
+    rows = lessons(recipe)[name]
+    run = finetune_adapter(
+        base,
+        [corpus(name, rows)],
+        recipe.unlearn if name == "candidate" else recipe.teach,
+        out=out / name,
+        start=out / "original" if name == "candidate" else None,
+        manner=Manner(dtype=recipe.dtype, device="cpu"),
+    )
+    return {**asdict(run), "lessons": digest(rows), "weights": file_digest(out / name / WEIGHTS)}
+
+
+def write_note(recipe: Recipe, out: Path, *, base: Source, runs: Mapping[str, Any]) -> None:
+    """``recipe.json``: everything that the adapters were made from, and the digests of what was made."""
+    note = {"base": base.label, "recipe": described(recipe), "data": digests(out, data(recipe)), "adapters": dict(runs)}
     write_atomically(out / "recipe.json", json.dumps(note, indent=2, sort_keys=True) + "\n")
 
 

@@ -177,7 +177,7 @@ def test_plan_shows_merged_requests_and_undecidable_bounds(place):
         {**builder.REQUIRE[0], "name": "one"},
         {**builder.REQUIRE[0], "name": "two"},
         {"check": "knowledge_memorization", "name": "strict", "at_most": 0.05,
-         "with": {**builder.QUICK, "statistic": "leaking_subjects"}},
+         "with": {**builder.QUICK, "statistic": "leaking_subjects", "leak_at": 0.5}},
     ]  # fmt: skip
     code, out, _ = auditkit("plan", builder.spec(place, require=require, name="plan.yaml"))
     assert code == 0

@@ -281,7 +281,7 @@ def test_templates_are_found_in_a_checkout_and_in_an_installed_package(tmp_path:
 def test_rendering_loads_no_model_library() -> None:
     code = (
         "import sys; from tests.reporting.sample_results import *; from auditkit.reporting import render_all\n"
-        "files = render_all(results(), values(), TEXTS)\n"
+        "files = render_all(results(), values())\n"
         "assert sorted(files) == ['junit.xml', 'report.html', 'summary.md'], files\n"
         "print([m for m in ('torch', 'transformers', 'scipy', 'sklearn', 'pyarrow', 'altair') if m in sys.modules])"
     )

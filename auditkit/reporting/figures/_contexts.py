@@ -7,9 +7,9 @@ apart and never mixed with the others. ``none@0`` is the score without any conte
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from auditkit.reporting._numbers import interval, number, observed, sample
 from auditkit.reporting.figures._parts import (

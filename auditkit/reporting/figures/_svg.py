@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 from auditkit.text import visible
 
 INK, MUTED, GRID, BOUND, REGION = "#010201", "#010202", "#010203", "#010204", "#010205"
-CANDIDATE, ORIGINAL, REFERENCE, OTHER, PAPER = "#010206", "#010207", "#010208", "#010209", "#01020a"
+CANDIDATE, ORIGINAL, REFERENCE, OTHER = "#010206", "#010207", "#010208", "#010209"
 _VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
@@ -29,7 +29,6 @@ _VARIABLES = {
     ORIGINAL: "var(--original)",
     REFERENCE: "var(--reference)",
     OTHER: "var(--other)",
-    PAPER: "var(--paper)",
 }
 _ELEMENTS = frozenset({"svg", "g", "path", "line", "text", "rect", "circle"})
 _ATTRIBUTES = frozenset(

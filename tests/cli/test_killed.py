@@ -1,0 +1,44 @@
+"""Nothing is lost: a run killed at any moment goes on, and ends with the very bytes of one that was not killed."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import world as builder
+
+
+def command(spec, run, cache):
+    environment = {**os.environ, "AUDITKIT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    arguments = [sys.executable, "-m", "auditkit", "verify", str(spec), "--run-dir", str(run), "--quiet", "--exit-zero"]
+    return subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def without_run(folder):
+    results = json.loads((folder / "results.json").read_text())
+    del results["run"]
+    return results
+
+
+def test_a_run_killed_again_and_again_ends_with_the_same_results(world, tmp_path):
+    place = builder.copy(world, tmp_path / "place")
+    spec = builder.spec(place)
+    whole = command(spec, tmp_path / "whole", tmp_path / "cache")
+    began = time.monotonic()
+    assert whole.wait(300) == 0
+    length = time.monotonic() - began
+    shutil.rmtree(tmp_path / "cache" / "measurements")
+    moments = random.Random(0)
+    for _ in range(4):
+        killed = command(spec, tmp_path / "killed", tmp_path / "cache")
+        time.sleep(moments.uniform(0.5, 1.0) * length)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert not (tmp_path / "killed").exists() or (tmp_path / "killed" / "MANIFEST.sha256").exists()
+    last = command(spec, tmp_path / "killed", tmp_path / "cache")
+    assert last.wait(300) == 0
+    assert without_run(tmp_path / "killed") == without_run(tmp_path / "whole")
