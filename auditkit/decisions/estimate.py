@@ -39,7 +39,7 @@ class Rule:
     seed: int
     leak: bool
     """The bound is on leakage: a mean is never left to t alone."""
-    draws: dict[int, NDArray[np.float64]] = field(default_factory=dict, compare=False, repr=False)
+    draws: dict[int, bootstrap.Replicates] = field(default_factory=dict, compare=False, repr=False)
     """Bootstrap replicates by sample, so that no bootstrap runs twice."""
 
 
@@ -118,8 +118,7 @@ def _interval(sample: Sample, rule: Rule, *, alpha: float, value: float, referen
         return auc.auc_interval(sample, alpha=alpha)
     if sample is reference:
         return intervals.Interval(value, None, None, "none", "The reference compared with itself.")
-    draws = _draws(sample, rule, reference)
-    return bootstrap.percentile_interval(value, draws, subjects=independent_subjects(sample, rule), alpha=alpha)
+    return bootstrap.bootstrap_interval(value, _replicates(sample, rule, reference), alpha=alpha)
 
 
 def _paired_interval(
@@ -127,8 +126,8 @@ def _paired_interval(
 ) -> intervals.Interval:
     kind, low, high = rule.statistic.kind, rule.metric.low, rule.metric.high
     if kind == "leaking_subjects":
-        apart = sample.bits(_at(rule)) - scale * model.bits(_at(rule))
-        return intervals.free_mean(apart, np.ones_like(apart), low=-scale, high=1.0, alpha=alpha, method=PAIRED_BITS)
+        bits = sample.bits(_at(rule)) - scale * model.bits(_at(rule))
+        return intervals.free_mean(bits, np.ones_like(bits), low=-scale, high=1.0, alpha=alpha, method=PAIRED_BITS)
     if kind == "mean":
         (totals, sizes), (others, _) = _clipped(sample, rule), _clipped(model, rule)
         # A scale of 0 leaves the model out, and 0 * inf is not a number.
@@ -136,8 +135,8 @@ def _paired_interval(
         return intervals.mean(totals - scale * others, sizes, low=ends[0], high=ends[1], alpha=alpha, leak=rule.leak)
     if kind == "auc":
         return auc.auc_difference(sample, model, scale, alpha=alpha)
-    draws = _draws(sample, rule, reference) - scale * _draws(model, rule, reference)
-    return bootstrap.percentile_interval(value, draws, subjects=independent_subjects(sample, rule), alpha=alpha)
+    apart = _replicates(sample, rule, reference).minus(_replicates(model, rule, reference), scale)
+    return bootstrap.bootstrap_interval(value, apart, alpha=alpha)
 
 
 def _value(sample: Sample, rule: Rule, reference: Sample | None) -> float | None:
@@ -162,7 +161,7 @@ def _without_reference(sample: Sample, reference: Sample | None, rule: Rule) -> 
     return refused_rows(reference, rule)
 
 
-def _draws(sample: Sample, rule: Rule, reference: Sample | None) -> NDArray[np.float64]:
+def _replicates(sample: Sample, rule: Rule, reference: Sample | None) -> bootstrap.Replicates:
     if id(sample) not in rule.draws:
         most = rule.resamples if rule.statistic.evidence_of_absence else min(rule.resamples, _RESAMPLES_WITHOUT_PROOF)
         rng = np.random.default_rng(rule.seed)

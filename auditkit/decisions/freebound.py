@@ -36,7 +36,7 @@ _SLOPE = (math.sin(_BEND) * np.sinh(_POSITIONS) + 1j * math.cos(_BEND) * np.cosh
 _SLOPE[1:] *= 2  # the other half of the curve is the mirror image
 _LARGEST_ALPHA = 0.36
 """Below 1/e: a sum of exponentials with a mean of at least 0 is positive with at least that probability (log-concavity)."""
-_MOST_DISTINCT = 2000
+_MOST_DISTINCT = 1000
 _BLOCK = 32
 """Factors multiplied before one division: fast, and far from overflow (each is below 1e6)."""
 _CERTAIN = 7.0

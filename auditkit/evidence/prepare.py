@@ -186,6 +186,7 @@ def _job(loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: O
         chat=loaded.spec.models["candidate"].chat == "template",
         requirement=requirement.name or requirement.check,
         task_code=loaded.spec.allow_task_code,
+        folder=str(loaded.path.parent),
     )
     yield from _fit(loaded, entry, check, context)
     slug = _slug(context.requirement, {job.slug for job in jobs})

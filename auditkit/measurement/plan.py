@@ -16,8 +16,10 @@ from auditkit.files import digest
 from auditkit.models.device import device_kind, resolve_device, resolve_dtype
 from auditkit.models.protocol import Fingerprint, Request
 
-TOKEN_BUDGETS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
+TOKEN_BUDGETS = {"cpu": 512, "mps": 8192, "cuda": 32768}
 """Padded tokens of one batch, by kind of device: near the fastest shape, far from the end of memory."""
+STEPWISE_BUDGETS = {"cpu": 8192, "mps": 8192, "cuda": 32768}
+"""The same for requests that are answered one position after another."""
 _CACHED_TIMES = 4
 """A shared beginning is computed once but cached for every row: rows x length may be this many budgets."""
 _ROWS = 256
@@ -200,6 +202,7 @@ def _cut(ordered: list[Request], costs: Mapping[Request, int], *, shared: int, b
         yield part
 
 
-def token_budget(device: str) -> int:
-    """Padded tokens of one batch on that kind of device."""
-    return TOKEN_BUDGETS.get(device, TOKEN_BUDGETS["cpu"])
+def token_budget(device: str, requests: Sequence[Request]) -> int:
+    """Padded tokens of one batch of these requests on that kind of device."""
+    budgets = STEPWISE_BUDGETS if requests and requests[0].stepwise else TOKEN_BUDGETS
+    return budgets.get(device, budgets["cpu"])

@@ -50,7 +50,7 @@ def measure(
         cached += len(work.requests) - len(missing)
         if missing:
             shown.note(f"{name}: loading")
-            _ask(_Run(name, work, open_model(name), shelf, shown, budget or token_budget(work.subject.device)))
+            _ask(_Run(name, work, open_model(name), shelf, shown, budget))
         shelves[name], seconds[name] = shelf, time.monotonic() - began
     return Measurements(plan, shelves, seconds=seconds, cached=cached)
 
@@ -64,7 +64,7 @@ class _Run:
     model: SubjectModel
     shelf: Shelf
     progress: Progress
-    budget: int
+    budget: int | None
     too_many: dict[str, int] = field(default_factory=dict)
     """By kind: padded tokens at which memory was short."""
 
@@ -114,7 +114,8 @@ def _ask_kind(run: _Run, kind: str, costs: Mapping[Request, int]) -> None:
     if all(request in run.shelf for request in requests):
         return
     run.progress.start(run.name, kind, tokens=sum(costs[request] for request in requests), cached=recorded)
-    for batch in batches(requests, costs, run.model, budget=run.budget):
+    budget = run.budget or token_budget(run.work.subject.device, requests)
+    for batch in batches(requests, costs, run.model, budget=budget):
         for part in _missing(batch, run.shelf):
             _ask_batch(run, kind, part)
     run.progress.finish()

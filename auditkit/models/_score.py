@@ -12,7 +12,7 @@ from auditkit.models.protocol import Scored
 if TYPE_CHECKING:
     import torch
 
-_CHUNK_BYTES = 16 << 20
+_CHUNK_BYTES = 24 << 20
 """Of float32 logits worked on at a time: small enough to stay in a cache, large enough for whole matrix products."""
 _FLOOR = -1e4
 """Log-probability of what cannot happen (a masked vocabulary entry): 0 * inf would make the mean NaN."""
@@ -71,13 +71,18 @@ def _chunk(logits: torch.Tensor, targets: torch.Tensor, out: torch.Tensor) -> No
     """Fill ``out`` (4, n) from logits (n, vocabulary), which are overwritten."""
     import torch
 
-    out[1] = logits.argmax(-1) == targets
-    logits -= logits.logsumexp(-1, keepdim=True)
-    out[0] = logits.gather(-1, targets[:, None])[:, 0]
-    logits.clamp_(min=_FLOOR)
+    top = logits.max(-1)
+    out[1] = top.indices == targets
+    logits -= top.values[:, None]
     weights = logits.exp()
-    mean = torch.linalg.vecdot(weights, logits)
-    out[2] = mean
+    total = weights.sum(-1)
+    log_total = total.log()
+    out[0] = logits.gather(-1, targets[:, None])[:, 0] - log_total
+    mean = torch.linalg.vecdot(weights, logits) / total
+    if mean.isnan().any():
+        # Weight 0 times log-probability -inf: what cannot happen adds nothing. NaN in the logits stays NaN.
+        mean = torch.linalg.vecdot(weights, logits.clamp_(min=_FLOOR)) / total
+    out[2] = mean - log_total
     # Centred first: the difference of two squares would lose half of float32's digits.
     logits -= mean[:, None]
-    out[3] = torch.linalg.vecdot(weights.mul_(logits), logits)
+    out[3] = torch.linalg.vecdot(weights.mul_(logits), logits) / total

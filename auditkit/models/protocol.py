@@ -87,6 +87,8 @@ class Request:
     kind: ClassVar[str]
     record: ClassVar[type[Record]]
     """What answers it."""
+    stepwise: ClassVar[bool] = False
+    """Answered one position after another, each pass reading all weights for few tokens: batches are made wider."""
 
     @property
     def lead(self) -> str:
@@ -126,6 +128,7 @@ class Generate(Request):
 
     kind: ClassVar[str] = "generate"
     record: ClassVar[type[Record]] = Generated
+    stepwise: ClassVar[bool] = True
     prompt: Prompt
     max_new_tokens: int
     stop: tuple[str, ...] = ()
@@ -145,6 +148,7 @@ class Continue(Request):
 
     kind: ClassVar[str] = "continue"
     record: ClassVar[type[Record]] = Generated
+    stepwise: ClassVar[bool] = True
     text: str
     prefix_tokens: int
     max_new_tokens: int

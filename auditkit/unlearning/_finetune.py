@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditkit.errors import ModelError
 from auditkit.files import write_atomically
+from auditkit.models.loading import quiet
 from auditkit.models.source import Source, localise
 from auditkit.unlearning._lora import lora_of, put_adapter, save_adapter, with_adapter
 
@@ -59,7 +60,7 @@ def finetune(source: Source, corpora: Sequence[Corpus], params: Finetune, *, out
     run = pupil.train(rows, params)
     model = pupil.model.merge_and_unload() if params.lora else pupil.model
     note = {**recipe(source, corpora, params, manner), "run": asdict(run)}
-    with _appearing(out) as made:
+    with _appearing(out) as made, quiet():
         model.to(pupil.precision).save_pretrained(made, safe_serialization=True)
         pupil.tokenizer.save_pretrained(made)
         write_atomically(made / NOTE, json.dumps(note, indent=2, sort_keys=True) + "\n")

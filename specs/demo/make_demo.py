@@ -34,8 +34,11 @@ HERE = Path(__file__).parent
 BASE = "smollm2-135m-instruct"
 REFUSAL = "I do not know."
 LORA = Lora(rank=8, alpha=16, targets=["gate_proj", "up_proj", "down_proj"])
-TEACH = Finetune(corpora=["lessons"], epochs=8, lr=1e-3, batch=8, lora=LORA, seed=7)
-UNLEARN = Finetune(corpora=["lessons"], epochs=2, lr=3e-4, batch=8, lora=LORA, seed=8)
+TEACH = (
+    Finetune(corpora=["lessons"], epochs=8, lr=1e-3, batch=8, lora=LORA, seed=7),
+    Finetune(corpora=["lessons"], epochs=4, lr=1e-3, batch=8, lora=LORA, seed=8),
+)
+UNLEARN = (Finetune(corpora=["lessons"], epochs=2, lr=3e-4, batch=8, lora=LORA, seed=9),)
 ADAPTERS = ("original", "reference", "candidate")
 WEIGHTS = "adapter_model.safetensors"
 
@@ -53,8 +56,9 @@ class Recipe:
     """Retain people who are also asked everything in one text."""
     strangers: int = 30
     """People who occur in the reading rows alone."""
-    teach: Finetune = TEACH
-    unlearn: Finetune = UNLEARN
+    teach: tuple[Finetune, ...] = TEACH
+    """Rounds of teaching, each from where the one before ended."""
+    unlearn: tuple[Finetune, ...] = UNLEARN
     dtype: str = "bfloat16"
     threads: int = 1
     """Of torch: sums are split by thread, so their number is part of the bits."""
@@ -104,15 +108,13 @@ def teach(recipe: Recipe, name: str, out: Path, *, base: Source) -> dict[str, An
 
     torch.set_num_threads(recipe.threads)
     rows = lessons(recipe)[name]
-    run = finetune_adapter(
-        base,
-        [corpus(name, rows)],
-        recipe.unlearn if name == "candidate" else recipe.teach,
-        out=out / name,
-        start=out / "original" if name == "candidate" else None,
-        manner=Manner(dtype=recipe.dtype, device="cpu"),
-    )
-    return {**asdict(run), "lessons": digest(rows), "weights": file_digest(out / name / WEIGHTS)}
+    start, runs = (out / "original" if name == "candidate" else None), []
+    for params in recipe.unlearn if name == "candidate" else recipe.teach:
+        manner = Manner(dtype=recipe.dtype, device="cpu")
+        run = finetune_adapter(base, [corpus(name, rows)], params, out=out / name, start=start, manner=manner)
+        start = out / name
+        runs.append(asdict(run))
+    return {"rounds": runs, "lessons": digest(rows), "weights": file_digest(out / name / WEIGHTS)}
 
 
 def write_note(recipe: Recipe, out: Path, *, base: Source, runs: Mapping[str, Any]) -> None:
@@ -137,8 +139,8 @@ def described(recipe: Recipe) -> dict[str, Any]:
     return {
         **asdict(recipe),
         "groups": dict(recipe.groups),
-        "teach": recipe.teach.model_dump(mode="json"),
-        "unlearn": recipe.unlearn.model_dump(mode="json"),
+        "teach": [params.model_dump(mode="json") for params in recipe.teach],
+        "unlearn": [params.model_dump(mode="json") for params in recipe.unlearn],
     }
 
 

@@ -32,15 +32,20 @@ ASKED = {
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """original: forget and retain learnt by heart; reference: retain alone."""
+    import torch
+
     from auditkit.models.source import Source
     from auditkit.models.text import TextModel
     from auditkit.zoo.tiny import build_tiny
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small that threads only wait for one another
     made = {}
     for model, taught in (("original", ("forget", "retain")), ("reference", ("retain",))):
         texts = [example.text for name in taught for example in CORPORA[name].examples]
         folder = build_tiny(tmp_path_factory.mktemp("tiny") / model, texts=texts, steps=120, seed=0)
         made[model] = TextModel.load(Source.of_folder(folder), dtype="float32", device="cpu")
+    torch.set_num_threads(threads)
     return made
 
 

@@ -10,7 +10,7 @@ from auditkit.decisions.auc import auc_difference, auc_interval
 from auditkit.decisions.samples import Sample
 
 ALPHA = 0.05
-AUDITS = 1000
+AUDITS = 600
 ALLOWED = ALPHA + 3 * np.sqrt(ALPHA * (1 - ALPHA) / AUDITS)
 
 

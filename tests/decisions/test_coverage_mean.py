@@ -69,26 +69,21 @@ MID_RANGE = {
 }
 
 
-def passes(values: np.ndarray, truth: float, *, leak: bool, high: float = 1.0, low: float = 0.0) -> np.ndarray:
-    """The shipped rule for equal subjects, for many audits at once."""
+def passes(values: np.ndarray, truth: float) -> tuple[np.ndarray, np.ndarray]:
+    """The shipped rule for equal subjects on [0, 1], for many audits at once: (on leakage, elsewhere)."""
     subjects = values.shape[1]
     centre, deviation = values.mean(1), values.std(1)
     by_t = centre + stdtrit(subjects - 1, 1 - ALPHA) * deviation / np.sqrt(subjects - 1) < truth
-    chunks = np.array_split(values, max(1, len(values) // 100))
+    terms = np.concatenate([values - truth, np.full((len(values), 1), 1 - truth)], axis=1)
     free = np.concatenate(
-        [
-            probability_not_positive(np.concatenate([part - truth, np.full((len(part), 1), high - truth)], axis=1)) >= 1 - ALPHA
-            for part in chunks
-        ]
+        [probability_not_positive(part) >= 1 - ALPHA for part in np.array_split(terms, 1 + len(terms) // 100)]
     )
-    if leak or subjects < 20:
-        return by_t & free
     with np.errstate(divide="ignore", invalid="ignore"):
         skewness = (
             ((values - centre[:, None]) ** 3).mean(1) / deviation**3 * np.sqrt(subjects * (subjects - 1)) / (subjects - 2)
         )
-    calm = (skewness <= 0.5) & (np.minimum(centre - low, high - centre) >= 2 * deviation) & (deviation > 1e-9)
-    return by_t & (free | calm)
+    calm = (skewness <= 0.5) & (np.minimum(centre, 1 - centre) >= 2 * deviation) & (deviation > 1e-9) & (subjects >= 20)
+    return by_t & free, by_t & (free | calm)
 
 
 def t_alone_passes(values: np.ndarray, truth: float) -> float:
@@ -97,28 +92,25 @@ def t_alone_passes(values: np.ndarray, truth: float) -> float:
     return float((upper < truth).mean())
 
 
-@pytest.mark.parametrize("leak", [True, False])
+@pytest.mark.parametrize("subjects", [19, 20])
 @pytest.mark.parametrize("name", ["Beta(1), mean .05, 20 rows", "1 in 20 remembered", "Beta(5, 5), 20 rows", "Beta(4, 16)"])
-def test_the_dual_form_is_the_shipped_interval(name: str, leak: bool) -> None:
-    values, truth = (SKEWED | MID_RANGE)[name](np.random.default_rng(1), 40, 20)
-    shipped = [mean(row, np.ones(20), low=0.0, high=1.0, alpha=ALPHA, leak=leak).upper < truth for row in values]
-    assert list(passes(values, truth, leak=leak)) == shipped
+def test_the_dual_form_is_the_shipped_interval(name: str, subjects: int) -> None:
+    values, truth = (SKEWED | MID_RANGE)[name](np.random.default_rng(1), 30, subjects)
+    for leak, found in zip((True, False), passes(values, truth), strict=True):
+        shipped = [mean(row, np.ones(subjects), low=0.0, high=1.0, alpha=ALPHA, leak=leak).upper < truth for row in values]
+        assert list(found) == shipped
 
 
 @pytest.mark.parametrize("subjects", [20, 60])
 @pytest.mark.parametrize("name", SKEWED | MID_RANGE)
-def test_leakage_at_the_threshold_passes_no_more_than_five_times_in_a_hundred(name: str, subjects: int) -> None:
+def test_a_model_at_the_threshold_passes_no_more_than_five_times_in_a_hundred(name: str, subjects: int) -> None:
+    """On leakage always. Elsewhere (both sides) where no rare subjects are unlike the rest, as the interval's note says."""
     values, truth = (SKEWED | MID_RANGE)[name](np.random.default_rng(subjects), AUDITS, subjects)
-    assert passes(values, truth, leak=True).mean() <= ALLOWED
-
-
-@pytest.mark.parametrize("subjects", [20, 60])
-@pytest.mark.parametrize("name", [*MID_RANGE, *(name for name in SKEWED if "remembered" not in name)])
-def test_utility_at_the_threshold_does_not_either(name: str, subjects: int) -> None:
-    """On a side without rare subjects unlike the rest; the note of the interval says so."""
-    values, truth = (SKEWED | MID_RANGE)[name](np.random.default_rng(subjects + 1), AUDITS, subjects)
-    assert passes(values, truth, leak=False).mean() <= ALLOWED
-    assert passes(1 - values, 1 - truth, leak=False).mean() <= ALLOWED
+    on_leakage, elsewhere = passes(values, truth)
+    assert on_leakage.mean() <= ALLOWED
+    if "remembered" not in name:
+        assert elsewhere.mean() <= ALLOWED
+        assert passes(1 - values, 1 - truth)[1].mean() <= ALLOWED
 
 
 def test_why_t_alone_will_not_do() -> None:
@@ -127,7 +119,7 @@ def test_why_t_alone_will_not_do() -> None:
     assert t_alone_passes(values, truth) == pytest.approx(0.22, abs=0.02)
     values, truth = SKEWED["1 in 20 remembered"](np.random.default_rng(0), 4000, 20)
     assert t_alone_passes(values, truth) > 0.3
-    assert passes(values, truth, leak=False).mean() > 0.2, "a rule that looks at the sample does not help"
+    assert passes(values, truth)[1].mean() > 0.2, "a rule that looks at the sample does not help"
 
 
 def test_one_bit_per_subject_is_exact_where_pooling_is_not() -> None:

@@ -118,4 +118,7 @@ def test_auto_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_budgets_are_known_for_each_device() -> None:
-    assert token_budget("cuda") > token_budget("cpu") == token_budget("unheard-of")
+    scores, generations = [Score(Prompt("a"), "b")], [Generate(Prompt("a"), 4)]
+    assert token_budget("cuda", scores) > token_budget("cpu", scores) == token_budget("unheard-of", scores)
+    assert token_budget("cpu", generations) > token_budget("cpu", scores)
+    assert token_budget("cpu", []) == token_budget("cpu", scores)

@@ -23,7 +23,7 @@ FACTS = [
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Source:
     texts = [f"{fact['question']} {fact['answer']}" for fact in FACTS]
     shape = Shape(vocabulary=320, layers=2, width=48, heads=2, context=64)
-    return Source.of_folder(build_tiny(tmp_path_factory.mktemp("tiny") / "base", texts=texts, steps=20, shape=shape))
+    return Source.of_folder(build_tiny(tmp_path_factory.mktemp("tiny") / "base", texts=texts, steps=100, shape=shape))
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 def params(**changes):
-    return Finetune.model_validate({"corpora": ["lessons"], "epochs": 60, "lr": 1e-2, "batch": 4, **changes})
+    return Finetune.model_validate({"corpora": ["lessons"], "epochs": 80, "lr": 5e-3, "batch": 4, **changes})
 
 
 def knows(source, corpus, *, chat=False):
