@@ -110,11 +110,12 @@ def _generating(
 def _distinct(
     shortfall: NDArray[np.float64], sizes: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Equal subjects counted once; very many distinct ones are first rounded towards ``high``, which only widens."""
-    if len(shortfall) > _MOST_DISTINCT and shortfall.max() > 0:
-        grid = float(shortfall.max()) / _MOST_DISTINCT
-        shortfall = np.floor(shortfall / grid) * grid
+    """Equal subjects counted once; where too many differ they are first rounded towards ``high``, which only widens."""
     pairs, counts = np.unique(np.stack([shortfall, sizes], axis=1), axis=0, return_counts=True)
+    if len(pairs) > _MOST_DISTINCT and shortfall.max() > 0:
+        grid = float(shortfall.max()) / _MOST_DISTINCT
+        rounded = np.stack([np.floor(shortfall / grid) * grid, sizes], axis=1)
+        pairs, counts = np.unique(rounded, axis=0, return_counts=True)
     return pairs[:, 0], pairs[:, 1], counts.astype(np.float64)
 
 

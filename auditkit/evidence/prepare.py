@@ -156,8 +156,7 @@ def _sources(loaded: Loaded, options: Options, found: dict[str, Source]) -> Iter
             yield from (loaded.problem(("models", name), str(problem)) for problem in error.problems)
             continue
         found[name] = source
-        if source.kind in ("folder", "gguf"):
-            yield from (loaded.problem(("models", name), str(problem)) for problem in inspect(source))
+        yield from (loaded.problem(("models", name), str(problem)) for problem in inspect(source))
 
 
 def _job(loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: Options, jobs: list[Job]) -> Iterator[Problem]:

@@ -79,7 +79,7 @@ def fingerprinted(audit: Audit) -> Subjects:
 def _on_disk(audit: Audit, name: str, source: Source) -> Source:
     if source.kind != "made":
         return localise(source, offline=audit.options.offline)
-    from auditkit.unlearning.make import materialise
+    from auditkit.unlearning import materialise
 
     return materialise(
         name, audit.spec.models, audit.corpora, base=audit.base, roots=audit.options.roots, offline=audit.options.offline

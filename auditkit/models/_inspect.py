@@ -27,11 +27,11 @@ _SHOWN = 3
 def inspect(source: Source) -> list[Problem]:
     """Why a checkpoint cannot or may not be used; [] where nothing speaks against loading it.
 
-    Sources that are not on disk yet have nothing to look at and give [].
+    Of sources that are not on disk yet only the adapters are looked at.
     """
-    if source.kind not in ("folder", "gguf"):
-        return []
-    found = list(_gguf(source) if source.kind == "gguf" else _folder(source))
+    found: list[Problem] = []
+    if source.kind in ("folder", "gguf"):
+        found += _gguf(source) if source.kind == "gguf" else _folder(source)
     for adapter in source.adapters:
         found += _adapter(adapter, source)
     return found

@@ -113,3 +113,20 @@ def test_forget_text_is_redacted_unless_asked_for(place):
     text = hidden.results.model_dump_json() + "".join(doc.model_dump_json() for doc in hidden.values.values())
     assert not any(name in text for name in names)
     assert "[redacted: " in text
+
+
+def test_a_model_that_the_spec_makes_is_made_once_and_audited(place):
+    models = {
+        "candidate": {"checkpoint": "./clean"},
+        "base": {"checkpoint": "./reference"},
+        "original": {"from": "base", "finetune": {"corpora": ["forget"], "epochs": 12, "lr": 0.005, "batch": 16}},
+        "reference": {"checkpoint": "./reference"},
+    }
+    path = builder.spec(place, models=models, require=[builder.REQUIRE[0]])
+    first = audit(path)
+    (requirement,) = first.results.requirements
+    assert requirement.models["original"].value > 0.6
+    assert requirement.result == "pass"
+    made = list((cache_folder() / "made").iterdir())
+    assert audit(path).results.report_id == first.results.report_id
+    assert list((cache_folder() / "made").iterdir()) == made

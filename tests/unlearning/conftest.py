@@ -19,11 +19,25 @@ FACTS = [
 ]
 
 
+def build(folder: Path, *, chat: bool) -> Source:
+    """A model that knows the form of the questions, and other people."""
+    towns = ("red", "blue", "old", "far", "new") * 4
+    questions = [f"Where does person {n} live?" for n in range(10, 10 + len(towns))]
+    asked = questions if chat else [f"Question: {question}\nAnswer:" for question in questions]
+    answers = [f"{town} town" if chat else f" {town} town" for town in towns]
+    shape = Shape(vocabulary=320, layers=2, width=48, heads=2, context=64)
+    pairs = list(zip(asked, answers, strict=True))
+    return Source.of_folder(build_tiny(folder, texts=["no"], pairs=pairs, steps=200, shape=shape, chat=chat))
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    texts = [f"{fact['question']} {fact['answer']}" for fact in FACTS]
-    shape = Shape(vocabulary=320, layers=2, width=48, heads=2, context=64)
-    return Source.of_folder(build_tiny(tmp_path_factory.mktemp("tiny") / "base", texts=texts, steps=100, shape=shape))
+    return build(tmp_path_factory.mktemp("tiny") / "base", chat=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_chat(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    return build(tmp_path_factory.mktemp("tiny_chat") / "base", chat=True)
 
 
 @pytest.fixture(scope="session")

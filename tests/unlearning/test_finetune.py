@@ -16,12 +16,12 @@ from auditkit.spec.model import Finetune, Lora
 from auditkit.unlearning import Manner, finetune, finetune_adapter
 from auditkit.unlearning._lora import with_adapter
 
-LORA = Lora(rank=4, alpha=16)
+LORA = Lora(rank=8, alpha=16)
 WEIGHTS = "adapter_model.safetensors"
 
 
 def params(**changes):
-    return Finetune.model_validate({"corpora": ["lessons"], "epochs": 80, "lr": 5e-3, "batch": 4, **changes})
+    return Finetune.model_validate({"corpora": ["lessons"], "epochs": 40, "lr": 3e-3, "batch": 4, **changes})
 
 
 def knows(source, corpus, *, chat=False):
@@ -34,14 +34,15 @@ def knows(source, corpus, *, chat=False):
 
 @pytest.mark.parametrize("lora", [False, LORA])
 @pytest.mark.parametrize("chat", [False, True])
-def test_it_answers_what_it_was_taught(tiny, corpus, tmp_path, lora, chat):
-    before = fingerprint(tiny)
-    out = finetune(tiny, [corpus()], params(lora=lora), out=tmp_path / "m", manner=Manner(chat=chat, device="cpu"))
+def test_it_answers_what_it_was_taught(request, corpus, tmp_path, lora, chat):
+    base = request.getfixturevalue("tiny_chat" if chat else "tiny")
+    before = fingerprint(base)
+    out = finetune(base, [corpus()], params(lora=lora), out=tmp_path / "m", manner=Manner(chat=chat, device="cpu"))
     made = Source.of_folder(out)
     assert inspect(made) == []
-    assert knows(tiny, corpus(), chat=chat) == 0
+    assert knows(base, corpus(), chat=chat) < 1
     assert knows(made, corpus(), chat=chat) == 1
-    assert fingerprint(tiny) == before
+    assert fingerprint(base) == before
 
 
 def test_the_note_says_from_what_and_how(tiny, corpus, tmp_path):
@@ -90,7 +91,7 @@ def test_training_goes_on_from_an_adapter(tiny, corpus, tmp_path):
     finetune_adapter(tiny, [lessons], params(lora=LORA), out=tmp_path / "taught")
     refusals = corpus([{**example.fields, "answer": "no"} for example in lessons.examples[:2]])
     kept = corpus([example.fields for example in lessons.examples[2:]])
-    finetune_adapter(tiny, [refusals, kept], params(lora=LORA, epochs=30), out=tmp_path / "refuses", start=tmp_path / "taught")
+    finetune_adapter(tiny, [refusals, kept], params(lora=LORA), out=tmp_path / "refuses", start=tmp_path / "taught")
     made = Source.of_folder(tiny.path, adapters=[tmp_path / "refuses"])
     assert (knows(made, refusals), knows(made, kept)) == (1, 1)
 
@@ -98,7 +99,7 @@ def test_training_goes_on_from_an_adapter(tiny, corpus, tmp_path):
 def test_an_adapter_of_another_shape_is_refused(tiny, corpus, tmp_path):
     finetune_adapter(tiny, [corpus()], params(lora=LORA, epochs=1), out=tmp_path / "taught")
     with pytest.raises(ModelError, match="must have the rank and targets"):
-        finetune_adapter(tiny, [corpus()], params(lora=True), out=tmp_path / "other", start=tmp_path / "taught")
+        finetune_adapter(tiny, [corpus()], params(lora=Lora(rank=4)), out=tmp_path / "other", start=tmp_path / "taught")
 
 
 def test_a_fresh_adapter_changes_nothing(tiny):
