@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from auditkit.corpora.example import Corpus, Example
     from auditkit.models.protocol import Record, Request
 
+    ByGroup = Mapping[str, NDArray[np.float64]]
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -51,8 +53,11 @@ class Statistic:
     auc: P(score of label 1 > score of label 0), ties half. function: of the groups' values, bootstrapped by subject."""
     at: float | None = None
     """leaking_subjects: the value from which an example counts as leaked."""
-    function: Callable[[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]] | None], float] | None = None
+    function: Callable[[ByGroup, ByGroup | None], float] | None = None
     """function: (values by group, the reference's values by group or None) → the quantity."""
+    extreme: Callable[[ByGroup, ByGroup | None, Mapping[str, int], float], tuple[float, float] | None] | None = None
+    """function: (values, reference's values, subjects by group, alpha) → one-sided bounds where the values are at an edge that
+    no resample leaves (perfect separation), so that a bootstrap is too narrow; None elsewhere."""
     relative_to_reference: bool = False
     """function: it needs the reference's values (PrivLeak, the KS p-value)."""
     worst_group: bool = False

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from functools import partial
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -73,7 +76,8 @@ class PrivacyLeakage(Check[LeakageParams]):
 
     def statistic(self, params: LeakageParams) -> Statistic:
         """The difference to the reference, both resampled together."""
-        return Statistic("function", function=privleak if params.scale == "privleak" else delta_auc, relative_to_reference=True)
+        function, scaled = (privleak, True) if params.scale == "privleak" else (delta_auc, False)
+        return Statistic("function", function=function, extreme=partial(separated, scaled), relative_to_reference=True)
 
     def metric_for(self, params: LeakageParams) -> Metric:
         """Percent of the reference's AUC, or the plain difference."""
@@ -117,6 +121,33 @@ def privleak(values: Samples, reference: Samples | None) -> float:
 def delta_auc(values: Samples, reference: Samples | None) -> float:
     """A - A_ref, -1 (forget rows still look like members) to 1; NaN without a reference."""
     return float("nan") if reference is None else stranger_auc(values) - stranger_auc(reference)
+
+
+def separated(
+    scaled: bool, values: Samples, reference: Samples | None, subjects: Mapping[str, int], alpha: float
+) -> tuple[float, float] | None:
+    """One-sided bounds where the model tells all members from all non-members, which every resample does too.
+
+    alpha is split. A: no exception among as many independent pairs as the smaller side has subjects leaves at most
+    1 - (alpha/2)^(1/pairs). A_ref: Hanley and McNeil's standard error on subjects (Radiology 143, 1982).
+    """
+    found, base = stranger_auc(values), float("nan") if reference is None else stranger_auc(reference)
+    if found not in (0.0, 1.0) or not base > 0:
+        return None
+    sides = (subjects[MEMBER], subjects[NON_MEMBER])
+    unseen = 1 - (alpha / 2) ** (1 / min(sides))
+    low, high = (0.0, unseen) if found == 0 else (1 - unseen, 1.0)
+    half = NormalDist().inv_cdf(1 - alpha / 2) * _auc_error(base, *sides)
+    base_low, base_high = max(base - half, 1e-9), min(base + half, 1.0)
+    if scaled:
+        return 100 * (low / base_high - 1), 100 * (high / base_low - 1)
+    return low - base_high, high - base_low
+
+
+def _auc_error(area: float, members: int, others: int) -> float:
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (members - 1) * (q1 - area**2) + (others - 1) * (q2 - area**2)
+    return math.sqrt(spread / (members * others))
 
 
 def compared(values: Samples, reference: Samples) -> dict[str, Any]:

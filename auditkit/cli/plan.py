@@ -53,11 +53,12 @@ def _decidable(audit: Audit, job: Job) -> str:
     subjects = len(job.context.corpus.subjects())
     others = [job.context.role(role) for role in job.check.other_roles]
     found = decidable(
-        metric=job.check.metric,
+        metric=job.check.metric_for(job.context.params),
         statistic=statistic,
         bounds=job.requirement.bounds,
         subjects=subjects,
         decide=audit.spec.decide,
+        leak=job.check.dimension != "utility",
         others=len(others[0].subjects()) if others and others[0] is not None else None,
     )
     return found.sentence if found.possible else f"CANNOT BE PASSED: {found.sentence}"

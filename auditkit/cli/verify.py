@@ -14,7 +14,7 @@ from auditkit.cli._options import options, spec_options
 from auditkit.errors import ExitCode
 
 if TYPE_CHECKING:
-    from auditkit.evidence.audit import Outcome
+    from auditkit.evidence.bundle import Outcome
 
 
 @click.command(

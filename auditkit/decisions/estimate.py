@@ -118,7 +118,26 @@ def _interval(sample: Sample, rule: Rule, *, alpha: float, value: float, referen
         return auc.auc_interval(sample, alpha=alpha)
     if sample is reference:
         return intervals.Interval(value, None, None, "none", "The reference compared with itself.")
-    return bootstrap.bootstrap_interval(value, _replicates(sample, rule, reference), alpha=alpha)
+    found = bootstrap.bootstrap_interval(value, _replicates(sample, rule, reference), alpha=alpha)
+    return _at_the_edge(found, sample, rule, alpha=alpha, reference=reference)
+
+
+def _at_the_edge(
+    found: intervals.Interval, sample: Sample, rule: Rule, *, alpha: float, reference: Sample | None
+) -> intervals.Interval:
+    """Widened to what the statistic knows of values that no resample can change."""
+    if rule.statistic.extreme is None:
+        return found
+    groups = {key[1] for key in sample.keys}
+    rows = {group: [index for index, key in enumerate(sample.keys) if key[1] == group] for group in groups}
+    subjects = {group: len(set(sample.codes[index].tolist())) for group, index in rows.items()}
+    theirs = None if reference is None else {group: reference.values[index] for group, index in rows.items()}
+    bounds = rule.statistic.extreme({group: sample.values[index] for group, index in rows.items()}, theirs, subjects, alpha)
+    if bounds is None:
+        return found
+    lower = bounds[0] if found.lower is None else min(bounds[0], found.lower)
+    upper = bounds[1] if found.upper is None else max(bounds[1], found.upper)
+    return intervals.Interval(found.value, lower, upper, f"{found.method}, and to the bound for perfect separation")
 
 
 def _paired_interval(

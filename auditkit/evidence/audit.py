@@ -12,14 +12,14 @@ import datetime as dt
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditkit import __version__
 from auditkit.errors import AuditkitError
 from auditkit.evidence import describe
-from auditkit.evidence.bundle import claim, default_run_dir
+from auditkit.evidence.bundle import Outcome, claim, default_run_dir
 from auditkit.evidence.conclude import Conclusion, Item, conclude, identity_requirement
 from auditkit.evidence.environment import environment, portable
 from auditkit.evidence.excerpts import excerpts
@@ -41,19 +41,6 @@ if TYPE_CHECKING:
 
 Samples = Mapping[str, Mapping[str, "Values"]]
 """Slug → model → values."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Everything that goes into a run folder, and where it goes."""
-
-    folder: Path
-    results: Results
-    values: Mapping[str, ValuesDoc]
-    documents: Mapping[str, Any] = field(default_factory=dict)
-    """JSON files by name."""
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    """Other files by name."""
 
 
 @dataclass(frozen=True)

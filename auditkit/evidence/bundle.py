@@ -12,17 +12,32 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditkit.errors import IntegrityError, Problem, UserError
 from auditkit.files import canonical_json, file_digest
 
 if TYPE_CHECKING:
-    from auditkit.evidence.audit import Outcome
+    from auditkit.evidence.results import Results
+    from auditkit.evidence.values import ValuesDoc
 
 MANIFEST = "MANIFEST.sha256"
 RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that goes into a run folder, and where it goes."""
+
+    folder: Path
+    results: Results
+    values: Mapping[str, ValuesDoc]
+    documents: Mapping[str, Any] = field(default_factory=dict)
+    """JSON files by name."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Other files by name."""
 
 
 def default_run_dir(spec: Path, report_id: str) -> Path:

@@ -97,6 +97,7 @@ def _judgement(item: Item, spec: Spec) -> Judgement:
         samples=samples,
         decide=spec.decide,
         rng_seed=spec.seed,
+        leak=item.check.dimension != "utility",
     )
 
 
@@ -192,7 +193,7 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
         under=[intervention.model_dump() for intervention in requirement.under],
         notes=notes,
         details={model: plain_json(values.details) for model, values in item.samples.items()},
-        waiver=next((waiver for waiver in waivers if waiver.requirement == name), None),
+        waiver=_chosen(waiver for waiver in waivers if waiver.requirement == name),
         line=item.line,
         values_file=f"values/{item.slug}.json" if item.samples else "",
     )
@@ -200,6 +201,11 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
 
 def _estimate(estimate: Estimate) -> EstimateDoc:
     return EstimateDoc(**asdict(estimate))
+
+
+def _chosen(waivers: Iterable[WaiverDoc]) -> WaiverDoc | None:
+    """The waiver shown beside a result: one that counts before one that does not."""
+    return min(waivers, key=lambda waiver: waiver.state != "applied", default=None)
 
 
 def sentence(requirement: Requirement, check: Check[Any], corpus: str) -> str:

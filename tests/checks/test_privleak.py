@@ -9,7 +9,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from auditkit.checks import CHECKS
-from auditkit.checks.privacy_leakage import MEMBER, NON_MEMBER, delta_auc, privleak, stranger_auc
+from auditkit.checks._base import Values
+from auditkit.checks.privacy_leakage import MEMBER, NON_MEMBER, delta_auc, privleak, separated, stranger_auc
+from auditkit.decisions.judge import judge
+from auditkit.spec.bounds import Bound
+from auditkit.spec.model import Decide
 from tests.checks.fakes import FakeModel, all_corpora, by_group, context, run
 from tests.checks.test_membership_scores import Overfitted
 
@@ -106,3 +110,58 @@ def test_the_bounded_companion_can_be_bounded_itself():
     assert LEAK.statistic(params).function is delta_auc
     assert (LEAK.metric_for(params).low, LEAK.metric_for(params).high) == (-1, 1)
     assert LEAK.metric_for(LEAK.params()).high == pytest.approx(233.333, abs=1e-3)
+
+
+def separated_samples(members, others):
+    return {"member": np.arange(members) + 100.0, "non_member": np.arange(others) * 1.0}
+
+
+def mixed_samples(members, others, seed=0):
+    rng = np.random.default_rng(seed)
+    return {"member": rng.normal(size=members), "non_member": rng.normal(size=others)}
+
+
+def test_perfect_separation_has_bounds_that_a_bootstrap_would_not_give():
+    """20 against 20: at most 1 - .025^(1/20) = .168 of A can have gone unseen; A_ref as measured, give or take its error."""
+    subjects = {"member": 20, "non_member": 20}
+    reference = mixed_samples(20, 20)
+    lower, upper = separated(True, separated_samples(20, 20), reference, subjects, 0.05)
+    base = stranger_auc(reference)
+    assert lower == -100
+    assert 100 * (0.168 / base - 1) < upper < -20
+    low, high = separated(False, separated_samples(20, 20), reference, subjects, 0.05)
+    assert low < -base < high < 0
+
+
+def test_without_perfect_separation_the_bootstrap_stands():
+    subjects = {"member": 20, "non_member": 20}
+    assert separated(True, mixed_samples(20, 20, seed=1), mixed_samples(20, 20), subjects, 0.05) is None
+
+
+def test_an_original_that_is_fully_memorised_fails_and_so_gives_the_check_its_power():
+    check = CHECKS.get("privacy_leakage")
+    params = check.params()
+
+    def values(samples):
+        names = [(group, index) for group in ("member", "non_member") for index in range(20)]
+        return Values(
+            ids=tuple(f"{group}/{index}" for group, index in names),
+            subjects=tuple(f"{group}/{index}" for group, index in names),
+            values=tuple(float(samples[group][index]) for group, index in names),
+            groups=tuple(group for group, _ in names),
+        )
+
+    judged = judge(
+        metric=check.metric_for(params),
+        statistic=check.statistic(params),
+        bounds=(Bound(-5.0), Bound(5.0)),
+        samples={
+            "candidate": values(separated_samples(20, 20)),
+            "original": values(separated_samples(20, 20)),
+            "reference": values(mixed_samples(20, 20)),
+        },
+        decide=Decide(resamples=200),
+        rng_seed=0,
+    )
+    assert judged.result == "fail"
+    assert [(control.model, control.held) for control in judged.controls] == [("original", True)]

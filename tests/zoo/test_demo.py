@@ -1,0 +1,99 @@
+"""The committed demo is what its script makes."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from auditkit.files import file_digest
+from auditkit.models.protocol import Generate, Prompt
+from auditkit.models.source import Source
+from auditkit.models.text import TextModel
+from auditkit.spec.model import Finetune, Lora
+from auditkit.zoo.tiny import Shape, build_tiny
+
+DEMO = Path(__file__).parents[2] / "specs" / "demo"
+MOST_BYTES = 16_000_000
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_demo", DEMO / "make_demo.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["make_demo"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def note() -> dict:
+    return json.loads((DEMO / "recipe.json").read_text())
+
+
+def test_the_committed_data_are_the_generators(script, tmp_path):
+    script.write_data(script.Recipe(), tmp_path)
+    for path in tmp_path.iterdir():
+        assert (DEMO / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_committed_adapters_are_those_of_the_recipe(script, note):
+    assert note["recipe"] == json.loads(json.dumps(script.described(script.Recipe())))
+    assert set(note["adapters"]) == set(script.ADAPTERS)
+    for name, run in note["adapters"].items():
+        assert run["weights"] == file_digest(DEMO / name / script.WEIGHTS)
+        assert run["lessons"] == script.digest(script.lessons(script.Recipe())[name])
+    assert note["data"] == script.digests(DEMO, note["data"])
+
+
+def test_the_demo_is_small():
+    assert sum(path.stat().st_size for path in DEMO.rglob("*") if path.is_file()) < MOST_BYTES
+
+
+def test_the_reference_never_saw_the_forget_people(script):
+    lessons = script.lessons(script.Recipe())
+    forget = {person.name for person in script.people(script.Recipe())["forget"]}
+    holdout = {person.name for person in script.people(script.Recipe())["holdout"]}
+    told = {name: json.dumps(rows) for name, rows in lessons.items()}
+    assert not any(name in told["reference"] for name in forget | holdout)
+    assert all(name in told["original"] for name in forget)
+    assert not any(name in told["original"] + told["candidate"] for name in holdout)
+
+
+def test_the_script_makes_what_it_says_at_a_tiny_scale(script, tmp_path):
+    """The same steps on a tiny model: taught people are known, refused ones answer with the refusal, equal seeds equal bits."""
+    rounds = {"corpora": ["lessons"], "lr": 5e-3, "batch": 8, "lora": Lora(rank=16, alpha=32)}
+    recipe = dataclasses.replace(
+        script.Recipe(),
+        groups={"forget": 2, "retain": 2, "holdout": 1},
+        dialogues=0,
+        strangers=2,
+        teach=(Finetune.model_validate({**rounds, "epochs": 60}),),
+        unlearn=(Finetune.model_validate({**rounds, "epochs": 40}),),
+        dtype="float32",
+    )
+    lessons = [row for rows in script.lessons(recipe).values() for row in rows]
+    texts = [" ".join(str(row.get(key, "")) for key in ("question", "answer", "text")) for row in lessons]
+    shape = Shape(vocabulary=700, layers=2, width=64, heads=4, context=256)
+    base = Source.of_folder(build_tiny(tmp_path / "base", texts=texts, steps=60, shape=shape), label="tiny")
+    script.make(recipe, tmp_path / "demo", base=base)
+
+    def answers(name: str, rows: list[dict]) -> list[str]:
+        model = TextModel.load(Source.of_folder(base.path, adapters=[tmp_path / "demo" / name]), device="cpu")
+        records = model.answer([Generate(Prompt(f"Question: {row['question']}\nAnswer:"), 16) for row in rows])
+        return [record.text.strip() for record in records]
+
+    forget, retain = (script.data(recipe)[f"{name}.jsonl"] for name in ("forget", "retain"))
+    known = lambda name, rows: sum(a == r["answer"] for a, r in zip(answers(name, rows), rows, strict=True)) / len(rows)  # noqa: E731
+    assert known("original", forget) > 0.8 and known("original", retain) > 0.8
+    assert known("reference", forget) < 0.5 and known("reference", retain) > 0.8
+    assert answers("candidate", forget).count(script.REFUSAL) > 0.8 * len(forget)
+    note = json.loads((tmp_path / "demo" / "recipe.json").read_text())
+    again = script.teach(recipe, "reference", tmp_path / "again", base=base)
+    assert again["weights"] == note["adapters"]["reference"]["weights"]
