@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from auditkit.errors import ModelError
-from auditkit.measurement.plan import Costs, Plan, Work, batches, token_budget
+from auditkit.measurement.plan import Budget, Costs, Plan, Work, batches
 from auditkit.measurement.store import Shelf, Store
 from auditkit.models.protocol import Request
 
@@ -59,5 +59,5 @@ def _forecast(name: str, work: Work, shelf: Shelf, model: Costs) -> Forecast:
 
 def _batches(work: Work, kind: str, costs: dict[Request, int], shelf: Shelf, model: Costs) -> int:
     requests = [request for request in work.of_kind(kind) if request in costs]
-    planned = batches(requests, costs, model, budget=token_budget(work.subject.device, requests))
+    planned = batches(requests, costs, model, budget=Budget.of(work.subject.device, requests))
     return sum(any(request not in shelf for request in batch.requests) for batch in planned)

@@ -10,18 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from auditkit.files import digest
 from auditkit.models.device import device_kind, resolve_device, resolve_dtype
 from auditkit.models.protocol import Fingerprint, Request
 
-TOKEN_BUDGETS = {"cpu": 512, "mps": 8192, "cuda": 32768}
-"""Padded tokens of one batch, by kind of device: near the fastest shape, far from the end of memory."""
-STEPWISE_BUDGETS = {"cpu": 8192, "mps": 8192, "cuda": 32768}
-"""The same for requests that are answered one position after another."""
-_CACHED_TIMES = 4
-"""A shared beginning is computed once but cached for every row: rows x length may be this many budgets."""
+_TOKENS_IN_A_PASS = {"cpu": 512, "mps": 8192, "cuda": 32768}
+"""Padded tokens, by kind of device: near the fastest shape, far from the end of memory."""
+_TOKENS_IN_CACHE = {"cpu": 8192, "mps": 16384, "cuda": 65536}
+"""Padded tokens whose keys and values are held: all of a batch that is answered one position after another, and those of a
+shared beginning, which is computed once but held for every row."""
 _ROWS = 256
 """Most rows of one batch: a crash loses one batch."""
 _LEAD_STEP = 128
@@ -132,6 +131,23 @@ class Costs(Protocol):
         ...
 
 
+class Budget(NamedTuple):
+    """How large a batch may be, in padded tokens."""
+
+    computed: int
+    """Rows x what a row does not share with the others."""
+    cached: int
+    """Rows x whole length, where the rows share a beginning."""
+
+    @classmethod
+    def of(cls, device: str, requests: Sequence[Request]) -> Budget:
+        """For these requests, of one kind, on that kind of device."""
+        cached = _TOKENS_IN_CACHE.get(device, _TOKENS_IN_CACHE["cpu"])
+        if requests and requests[0].stepwise:
+            return cls(cached, 2 * cached)
+        return cls(_TOKENS_IN_A_PASS.get(device, _TOKENS_IN_A_PASS["cpu"]), cached)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Requests of one kind that run together."""
@@ -141,7 +157,7 @@ class Batch:
     """Cost of each request."""
 
 
-def batches(requests: Sequence[Request], costs: Mapping[Request, int], model: Costs, *, budget: int) -> Iterator[Batch]:
+def batches(requests: Sequence[Request], costs: Mapping[Request, int], model: Costs, *, budget: Budget) -> Iterator[Batch]:
     """Requests of one kind, longest first, grouped by shared beginnings, cut so that padded tokens stay in ``budget``.
 
     The longest come first, so that memory runs short at once or not at all.
@@ -187,22 +203,16 @@ def _next_length(group: Sequence[Request], length: int) -> int:
     return max(length, alike // _LEAD_STEP * _LEAD_STEP) + _LEAD_STEP
 
 
-def _cut(ordered: list[Request], costs: Mapping[Request, int], *, shared: int, budget: int) -> Iterator[list[Request]]:
+def _cut(ordered: list[Request], costs: Mapping[Request, int], *, shared: int, budget: Budget) -> Iterator[list[Request]]:
     """Consecutive parts; the first request of a part is its longest."""
     part: list[Request] = []
     for request in ordered:
         longest = costs[part[0]] if part else 0
         rows = len(part) + 1
-        full = rows * (longest - shared) > budget or rows * longest > _CACHED_TIMES * budget or rows > _ROWS
+        full = rows * (longest - shared) > budget.computed or (shared and rows * longest > budget.cached) or rows > _ROWS
         if part and full:
             yield part
             part = []
         part.append(request)
     if part:
         yield part
-
-
-def token_budget(device: str, requests: Sequence[Request]) -> int:
-    """Padded tokens of one batch of these requests on that kind of device."""
-    budgets = STEPWISE_BUDGETS if requests and requests[0].stepwise else TOKEN_BUDGETS
-    return budgets.get(device, budgets["cpu"])

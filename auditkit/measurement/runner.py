@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from auditkit.errors import IntegrityError, ModelError, Problem
 from auditkit.measurement.measured import Measurements
-from auditkit.measurement.plan import Batch, Plan, Work, batches, token_budget
+from auditkit.measurement.plan import Batch, Budget, Plan, Work, batches
 from auditkit.measurement.progress import Progress, Silent
 from auditkit.measurement.store import Shelf, Store
 from auditkit.models.device import device_kind
@@ -28,12 +28,12 @@ def measure(
     store: Store,
     *,
     progress: Progress | None = None,
-    budget: int | None = None,
+    budget: Budget | None = None,
 ) -> Measurements:
     """Ask every model what the plan says and is not recorded yet.
 
-    ``open_model`` loads a model by name: once, and not at all where everything is recorded. ``budget``: padded tokens of a
-    batch, by default what suits the device. Raises ModelError (exit 2) before the first pass for requests that do not fit
+    ``open_model`` loads a model by name: once, and not at all where everything is recorded. ``budget``: size of a batch,
+    by default what suits the device. Raises ModelError (exit 2) before the first pass for requests that do not fit
     into the model's window, and where one single request needs more memory than there is; IntegrityError (exit 4) where the
     model is not the one that was planned for.
     """
@@ -64,7 +64,7 @@ class _Run:
     model: SubjectModel
     shelf: Shelf
     progress: Progress
-    budget: int | None
+    budget: Budget | None
     too_many: dict[str, int] = field(default_factory=dict)
     """By kind: padded tokens at which memory was short."""
 
@@ -114,7 +114,7 @@ def _ask_kind(run: _Run, kind: str, costs: Mapping[Request, int]) -> None:
     if all(request in run.shelf for request in requests):
         return
     run.progress.start(run.name, kind, tokens=sum(costs[request] for request in requests), cached=recorded)
-    budget = run.budget or token_budget(run.work.subject.device, requests)
+    budget = run.budget or Budget.of(run.work.subject.device, requests)
     for batch in batches(requests, costs, run.model, budget=budget):
         for part in _missing(batch, run.shelf):
             _ask_batch(run, kind, part)

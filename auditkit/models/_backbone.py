@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _PROBE_TOKENS = 6
 SHARED_PREFIX_TOKENS = 32
 """A shared beginning shorter than this is not worth a pass of its own."""
+_BLOCK_TOKENS = 16
+"""Shared beginnings are cut to multiples of this, so that the batches of one group share the very same one."""
 
 
 class Backbone:
@@ -29,6 +31,7 @@ class Backbone:
         self._cache_word = "cache" if "cache" in parameters else "past_key_values"
         self._takes_positions = "position_ids" in parameters
         self._headed = _with_echo(model)
+        self._prefix: tuple[list[int], Any] = ([], None)
         self._split = self._headed is not None
         self.vocabulary = self._check_halves()
         """Width of the logits."""
@@ -38,6 +41,20 @@ class Backbone:
         from transformers import DynamicCache
 
         return DynamicCache(config=self.model.config.get_text_config(decoder=True))
+
+    def prefix_cache(self, prefix: list[int], *, rows: int) -> Any:
+        """A cache that holds ``prefix`` for each of ``rows`` rows. The last prefix is remembered: a group of batches encodes
+        it once, always alone and in one pass, so that no answer depends on which batch came first."""
+        import torch
+
+        if self._prefix[0] != prefix:
+            cache = self.new_cache()
+            self.states(torch.tensor([prefix], device=self.device), cache=cache)
+            self._prefix = (list(prefix), cache)
+        cache = copy.deepcopy(self._prefix[1])
+        # Picking row 0 many times works for every kind of cache layer.
+        cache.reorder_cache(torch.zeros(rows, dtype=torch.long, device=self.device))
+        return cache
 
     def states(
         self,
@@ -127,20 +144,9 @@ def _with_echo(model: Any) -> Any:
 
 
 def common_prefix(rows: Sequence[list[int]], *, at_most: int) -> int:
-    """How many first tokens all rows share, capped; 0 for fewer than two rows or fewer tokens than is worth a pass."""
+    """How many first tokens all rows share, capped and cut to whole blocks; 0 where that is not worth a pass of its own."""
     if len(rows) < 2 or at_most < SHARED_PREFIX_TOKENS:
         return 0
     low, high = min(rows), max(rows)
     length = next((index for index in range(at_most) if low[index] != high[index]), at_most)
-    return length if length >= SHARED_PREFIX_TOKENS else 0
-
-
-def prefix_cache(backbone: Backbone, prefix: Sequence[int], *, rows: int) -> Any:
-    """A cache that holds ``prefix``, encoded once, for each of ``rows`` rows."""
-    import torch
-
-    cache = backbone.new_cache()
-    backbone.states(torch.tensor([list(prefix)], device=backbone.device), cache=cache)
-    # Picking row 0 many times works for every kind of cache layer.
-    cache.reorder_cache(torch.zeros(rows, dtype=torch.long, device=backbone.device))
-    return cache
+    return length // _BLOCK_TOKENS * _BLOCK_TOKENS if length >= SHARED_PREFIX_TOKENS else 0

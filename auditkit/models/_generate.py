@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from auditkit.models._backbone import Backbone, common_prefix, prefix_cache
+from auditkit.models._backbone import Backbone, common_prefix
 from auditkit.models._encode import PromptRow
 from auditkit.models._stop import Stopper
 
@@ -63,7 +63,7 @@ class _Batch:
             ids[index, width - len(rest) :] = torch.tensor(rest)
             mask[index, prefix : prefix + width - len(rest)] = 0
         mask = mask.to(backbone.device)
-        self._cache = prefix_cache(backbone, prompts[0][:prefix], rows=len(rests)) if prefix else backbone.new_cache()
+        self._cache = backbone.prefix_cache(prompts[0][:prefix], rows=len(rests)) if prefix else backbone.new_cache()
         # Without padding no mask is needed, and attention takes a faster path.
         self._mask = None if bool(mask.all()) else mask
         positions = (mask.cumsum(-1) - 1).clamp_(min=0)

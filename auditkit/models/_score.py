@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from auditkit.models._backbone import Backbone, common_prefix, prefix_cache
+from auditkit.models._backbone import Backbone, common_prefix
 from auditkit.models._encode import ScoreRow
 from auditkit.models.protocol import Scored
 
@@ -35,7 +35,7 @@ def score(backbone: Backbone, rows: Sequence[ScoreRow]) -> list[Scored]:
         padded[index, : len(ids) - prefix] = torch.tensor(ids[prefix:])
     where = [index * width + position - 1 - prefix for index, row in enumerate(rows) for position in _scored_positions(row)]
     targets = torch.tensor([row.ids[position] for row in rows for position in _scored_positions(row)])
-    cache = prefix_cache(backbone, inputs[0][:prefix], rows=len(rows)) if prefix else None
+    cache = backbone.prefix_cache(inputs[0][:prefix], rows=len(rows)) if prefix else None
     states = backbone.states(padded.to(backbone.device), cache=cache).flatten(0, 1)
     states = states[torch.tensor(where, device=backbone.device)]
     table = statistics(backbone, states, targets.to(backbone.device)).cpu().numpy()

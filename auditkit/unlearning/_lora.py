@@ -59,13 +59,12 @@ def save_adapter(model: Any, lora: Lora, folder: Path, *, dtype: str, base: str)
     """
     import torch
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
     precision = getattr(torch, dtype)
     tensors = {key: value.detach().to("cpu", precision).contiguous() for key, value in sorted(state.items())}
-    folder.mkdir(parents=True)
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    write_atomically(folder / WEIGHTS, save(tensors, metadata={"format": "pt"}))
     config = {"peft_type": "LORA", "base_model_name_or_path": base, "bias": "none", **_settings(lora)}
     write_atomically(folder / CONFIG, json.dumps(config, indent=2, sort_keys=True) + "\n")
 

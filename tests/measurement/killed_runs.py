@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from auditkit.measurement.plan import Plan, Subject
+from auditkit.measurement.plan import Budget, Plan, Subject
 from auditkit.measurement.runner import Measurements, measure
 from auditkit.measurement.store import Store, to_bytes, to_table
 from auditkit.models.protocol import Record
@@ -34,7 +34,7 @@ class Slow(FakeModel):
 def run(folder: Path) -> Measurements:
     subject = Subject(PRINT, "float32", "cpu")
     plan = Plan.build({"candidate": subject}, {"candidate": [("row", some_requests(100))]})
-    return measure(plan, lambda _: Slow(), Store(folder), budget=12)
+    return measure(plan, lambda _: Slow(), Store(folder), budget=Budget(12, 4 * 12))
 
 
 def files(folder: Path) -> int:

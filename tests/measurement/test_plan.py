@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditkit.measurement.plan import Batch, Plan, Subject, batches, token_budget
+from auditkit.measurement.plan import Batch, Budget, Plan, Subject, batches
 from auditkit.models.protocol import Continue, Fingerprint, Generate, Prompt, Request, Score
 from tests.measurement.fake_model import PRINT, FakeModel, some_requests
 
 
 def cut(requests: Sequence[Request], budget: int = 64) -> list[Batch]:
     model = FakeModel()
-    return list(batches(requests, {request: model.cost(request) for request in requests}, model, budget=budget))
+    return list(
+        batches(requests, {request: model.cost(request) for request in requests}, model, budget=Budget(budget, 4 * budget))
+    )
 
 
 def test_equal_requests_of_different_checks_are_asked_once(subject: Subject) -> None:
@@ -119,6 +121,6 @@ def test_auto_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_budgets_are_known_for_each_device() -> None:
     scores, generations = [Score(Prompt("a"), "b")], [Generate(Prompt("a"), 4)]
-    assert token_budget("cuda", scores) > token_budget("cpu", scores) == token_budget("unheard-of", scores)
-    assert token_budget("cpu", generations) > token_budget("cpu", scores)
-    assert token_budget("cpu", []) == token_budget("cpu", scores)
+    assert Budget.of("cuda", scores) > Budget.of("cpu", scores) == Budget.of("unheard-of", scores)
+    assert Budget.of("cpu", generations) > Budget.of("cpu", scores)
+    assert Budget.of("cpu", []) == Budget.of("cpu", scores)

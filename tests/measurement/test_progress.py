@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from auditkit.measurement import progress as progress_module
-from auditkit.measurement.plan import Plan, Subject
+from auditkit.measurement.plan import Budget, Plan, Subject
 from auditkit.measurement.progress import Bars, Lines, Silent, duration, progress_for
 from auditkit.measurement.runner import measure
 from auditkit.measurement.store import Store
@@ -23,7 +23,7 @@ def run(stream: io.StringIO, folder: Path, subject: Subject, *, quiet: bool = Fa
     requests = [Generate(Prompt(f"secret question {n}"), 4) for n in range(12)]
     plan = Plan.build({"candidate": subject}, {"candidate": [("row", requests)]})
     with progress_for(quiet=quiet, stream=stream) as shown:
-        measure(plan, lambda _: FakeModel(), Store(folder), progress=shown, budget=16)
+        measure(plan, lambda _: FakeModel(), Store(folder), progress=shown, budget=Budget(16, 4 * 16))
     return stream.getvalue()
 
 

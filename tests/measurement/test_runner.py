@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from auditkit.errors import IntegrityError, ModelError
-from auditkit.measurement.plan import Plan, Subject
+from auditkit.measurement.plan import Budget, Plan, Subject
 from auditkit.measurement.progress import Lines
 from auditkit.measurement.runner import Measurements, measure
 from auditkit.measurement.store import Store
@@ -39,7 +39,7 @@ def records(measured: Measurements, name: str = "candidate") -> list[Record]:
 
 def test_every_request_is_answered(tmp_path: Path, subject: Subject) -> None:
     model = FakeModel()
-    measured = measure(planned(subject), opener(model), Store(tmp_path), budget=64)
+    measured = measure(planned(subject), opener(model), Store(tmp_path), budget=Budget(64, 4 * 64))
     expected = FakeModel().answer(measured.plan.work["candidate"].requests)
     assert all(equal(one, other) for one, other in zip(records(measured), expected, strict=True))
     assert model.closed
@@ -48,10 +48,10 @@ def test_every_request_is_answered(tmp_path: Path, subject: Subject) -> None:
 
 def test_nothing_is_asked_twice_and_no_model_loaded_for_it(tmp_path: Path, subject: Subject) -> None:
     model = FakeModel()
-    first = measure(planned(subject), opener(model), Store(tmp_path), budget=64)
+    first = measure(planned(subject), opener(model), Store(tmp_path), budget=Budget(64, 4 * 64))
     asked = [digest for batch in model.batches for digest in batch]
     assert sorted(asked) == sorted(request.digest for request in first.plan.work["candidate"].requests)
-    again = measure(planned(subject), never, Store(tmp_path), budget=64)
+    again = measure(planned(subject), never, Store(tmp_path), budget=Budget(64, 4 * 64))
     assert again.cached == len(asked)
     assert again.tokens == first.tokens > 0
     assert all(equal(one, other) for one, other in zip(records(again), records(first), strict=True))
@@ -101,8 +101,8 @@ def test_a_model_that_is_not_the_planned_one_is_refused(tmp_path: Path, subject:
 def test_short_memory_halves_the_batch_and_the_run_goes_on(tmp_path: Path, subject: Subject, short_at: int) -> None:
     requests = [request for request in some_requests() if FakeModel().cost(request) < short_at]
     tight, roomy = FakeModel(short_at=short_at), FakeModel()
-    one = measure(planned(subject, requests), opener(tight), Store(tmp_path / "tight"), budget=500)
-    other = measure(planned(subject, requests), opener(roomy), Store(tmp_path / "roomy"), budget=500)
+    one = measure(planned(subject, requests), opener(tight), Store(tmp_path / "tight"), budget=Budget(500, 4 * 500))
+    other = measure(planned(subject, requests), opener(roomy), Store(tmp_path / "roomy"), budget=Budget(500, 4 * 500))
     assert len(tight.batches) > len(roomy.batches)
     assert all(equal(a, b) for a, b in zip(records(one), records(other), strict=True))
 
@@ -116,7 +116,7 @@ def test_a_size_that_failed_is_not_tried_again(tmp_path: Path, subject: Subject)
             return super().answer(requests)
 
     requests = [Score(Prompt(f"q {n}"), "x") for n in range(64)]
-    measure(planned(subject, requests), opener(Counting(short_at=30)), Store(tmp_path), budget=48)
+    measure(planned(subject, requests), opener(Counting(short_at=30)), Store(tmp_path), budget=Budget(48, 4 * 48))
     # 16 rows of 3 tokens fail once; every other batch is halved before it is tried.
     assert tries == [16] + [8] * 8
 
@@ -135,10 +135,10 @@ def test_other_errors_keep_their_traceback_and_what_was_done_is_kept(tmp_path: P
 
     broken = Broken()
     with pytest.raises(RuntimeError, match="a defect"):
-        measure(planned(subject), opener(broken), Store(tmp_path), budget=64)
+        measure(planned(subject), opener(broken), Store(tmp_path), budget=Budget(64, 4 * 64))
     assert broken.closed
     model = FakeModel()
-    measured = measure(planned(subject), opener(model), Store(tmp_path), budget=64)
+    measured = measure(planned(subject), opener(model), Store(tmp_path), budget=Budget(64, 4 * 64))
     assert measured.cached == len(broken.batches[0])
     assert broken.batches[0] not in model.batches
 
@@ -195,8 +195,8 @@ def test_records_that_are_not_finite_are_not_the_runners_business(tmp_path: Path
 
 
 def test_an_export_is_one_file_per_model_and_kind(tmp_path: Path, subject: Subject) -> None:
-    measured = measure(planned(subject), opener(FakeModel()), Store(tmp_path / "one"), budget=16)
-    other = measure(planned(subject), opener(FakeModel()), Store(tmp_path / "two"), budget=500)
+    measured = measure(planned(subject), opener(FakeModel()), Store(tmp_path / "one"), budget=Budget(16, 4 * 16))
+    other = measure(planned(subject), opener(FakeModel()), Store(tmp_path / "two"), budget=Budget(500, 4 * 500))
     files = measured.export(key=None)
     assert sorted(files) == [f"measurements/candidate.{kind}.parquet" for kind in ("generate", "hidden", "score")]
     # However the batches were cut, the export is the same to the byte.

@@ -104,14 +104,27 @@ def test_a_shared_prefix_is_encoded_once(tiny: TextModel, monkeypatch: pytest.Mo
     together = answer(tiny, batch)
     longest = max(map(tiny.cost, batch)) - 1
     assert seen == [(1, shared), (5, longest - shared)]
+    again = answer(tiny, batch[:3])
+    assert len(seen) == 3, "the batches of one group encode their beginning once"
+    for one, other in zip(again, together, strict=False):
+        close(one, other)
     monkeypatch.setattr(_score, "common_prefix", lambda *_, **__: 0)
     for one, other in zip(together, answer(tiny, batch), strict=True):
         close(one, other)
 
 
+def test_what_came_before_changes_no_bit(tiny: TextModel) -> None:
+    batch, other = shots(5), shots(8)
+    first = answer(tiny, batch)
+    answer(tiny, [Score(Prompt("x" * 400 + request.prompt.text), "y") for request in other])
+    answer(tiny, other)
+    for one, again in zip(first, answer(tiny, batch), strict=True):
+        assert one.logprob.tobytes() == again.logprob.tobytes()
+
+
 def test_a_prefix_never_swallows_a_scored_token(tiny: TextModel) -> None:
     same = Score(Prompt(shots(1)[0].prompt.text), " In town 8")
-    assert tiny.shared([same, same]) == tiny._encoder.score(same).start - 1
+    assert 32 < tiny.shared([same, same]) <= tiny._encoder.score(same).start - 1
     first, second = answer(tiny, [same, same])
     np.testing.assert_allclose(first.logprob, direct(tiny, same)["logprob"], atol=TOLERANCE)
     close(first, second)

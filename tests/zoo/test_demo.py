@@ -66,22 +66,28 @@ def test_the_reference_never_saw_the_forget_people(script):
     assert not any(name in told["original"] + told["candidate"] for name in holdout)
 
 
+def tiny_base(script: ModuleType, folder: Path) -> Source:
+    """A model that knows the form of the questions, and six other people."""
+    others = dataclasses.replace(script.Recipe(), seed=99, groups={"forget": 6})
+    rows = list(script.question_rows(script.people(others)["forget"], seed=99))
+    pairs = [(f"Question: {row['question']}\nAnswer:", f" {row['answer']}") for row in rows]
+    shape = Shape(vocabulary=700, layers=2, width=64, heads=4, context=256)
+    return Source.of_folder(build_tiny(folder, texts=[script.REFUSAL], pairs=pairs, steps=150, shape=shape), label="tiny")
+
+
 def test_the_script_makes_what_it_says_at_a_tiny_scale(script, tmp_path):
     """The same steps on a tiny model: taught people are known, refused ones answer with the refusal, equal seeds equal bits."""
-    rounds = {"corpora": ["lessons"], "lr": 5e-3, "batch": 8, "lora": Lora(rank=16, alpha=32)}
+    rounds = {"corpora": ["lessons"], "lr": 4e-3, "batch": 8, "lora": Lora(rank=16, alpha=32)}
     recipe = dataclasses.replace(
         script.Recipe(),
         groups={"forget": 2, "retain": 2, "holdout": 1},
-        dialogues=0,
+        dialogues=1,
         strangers=2,
-        teach=(Finetune.model_validate({**rounds, "epochs": 60}),),
-        unlearn=(Finetune.model_validate({**rounds, "epochs": 40}),),
+        teach=(Finetune.model_validate({**rounds, "epochs": 60}), Finetune.model_validate({**rounds, "epochs": 20})),
+        unlearn=(Finetune.model_validate({**rounds, "epochs": 25}),),
         dtype="float32",
     )
-    lessons = [row for rows in script.lessons(recipe).values() for row in rows]
-    texts = [" ".join(str(row.get(key, "")) for key in ("question", "answer", "text")) for row in lessons]
-    shape = Shape(vocabulary=700, layers=2, width=64, heads=4, context=256)
-    base = Source.of_folder(build_tiny(tmp_path / "base", texts=texts, steps=60, shape=shape), label="tiny")
+    base = tiny_base(script, tmp_path / "base")
     script.make(recipe, tmp_path / "demo", base=base)
 
     def answers(name: str, rows: list[dict]) -> list[str]:
@@ -90,10 +96,14 @@ def test_the_script_makes_what_it_says_at_a_tiny_scale(script, tmp_path):
         return [record.text.strip() for record in records]
 
     forget, retain = (script.data(recipe)[f"{name}.jsonl"] for name in ("forget", "retain"))
-    known = lambda name, rows: sum(a == r["answer"] for a, r in zip(answers(name, rows), rows, strict=True)) / len(rows)  # noqa: E731
+
+    def known(name: str, rows: list[dict]) -> float:
+        return sum(said == row["answer"] for said, row in zip(answers(name, rows), rows, strict=True)) / len(rows)
+
     assert known("original", forget) > 0.8 and known("original", retain) > 0.8
     assert known("reference", forget) < 0.5 and known("reference", retain) > 0.8
     assert answers("candidate", forget).count(script.REFUSAL) > 0.8 * len(forget)
+    assert known("candidate", retain) > 0.8
     note = json.loads((tmp_path / "demo" / "recipe.json").read_text())
     again = script.teach(recipe, "reference", tmp_path / "again", base=base)
     assert again["weights"] == note["adapters"]["reference"]["weights"]
