@@ -42,3 +42,12 @@ def test_a_run_killed_again_and_again_ends_with_the_same_results(world, tmp_path
     last = command(spec, tmp_path / "killed", tmp_path / "cache")
     assert last.wait(300) == 0
     assert without_run(tmp_path / "killed") == without_run(tmp_path / "whole")
+
+
+def test_an_interrupt_exits_130_and_says_how_to_go_on(world, tmp_path):
+    place = builder.copy(world, tmp_path / "place")
+    process = command(builder.spec(place), tmp_path / "run", tmp_path / "cache")
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert not (tmp_path / "run").exists()
