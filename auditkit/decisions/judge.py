@@ -143,6 +143,7 @@ def _sentence(bench: Bench, assessed: Assessment, upper: bool) -> str:
         text = words.missed(chosen.end, chosen.corrected or chosen.estimate, model=assessed.model, level=corrected)
     elif opened:
         text = words.undecided(chosen.end, chosen.estimate, model=assessed.model, level=level)
+        text += words.corrected(len(bench.components), corrected)
     else:
         text = words.upheld(chosen.end, chosen.estimate, model=assessed.model, level=level)
     return words.in_group(", ".join(chosen.component), len(bench.components), text)

@@ -76,6 +76,11 @@ def in_group(group: str, groups: int, sentence: str) -> str:
     return f"Worst of {groups} groups ({group}): {sentence}" if groups > 1 else sentence
 
 
+def corrected(groups: int, level: float) -> str:
+    """What a failure would need where several groups are looked at."""
+    return f" The worst of {groups} groups fails by its {percent(level)} bound only." if groups > 1 else ""
+
+
 def _limit(end: End) -> str:
     words = "allowed is at most" if end.upper else "required is at least"
     return f"{words} {number(end.threshold)}"

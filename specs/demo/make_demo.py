@@ -52,6 +52,9 @@ class Recipe:
     seed: int = 7
     groups: Mapping[str, int] = field(default_factory=lambda: {"forget": 30, "retain": 32, "holdout": 30})
     """People per group."""
+    unseen: int = 90
+    """More holdout people, by a lot of their own: with thirty alone, the words of their texts differ from the forget people's
+    by chance, and what tells members from non-members could be the text and not the model."""
     dialogues: int = 12
     """Retain people who are also asked everything in one text."""
     strangers: int = 30
@@ -70,6 +73,14 @@ def people(recipe: Recipe) -> dict[str, list[Person]]:
     return {group: [person for person in everyone if person.group == group] for group in recipe.groups}
 
 
+def holdout(recipe: Recipe) -> list[Person]:
+    """Everyone whom no model was taught."""
+    who = people(recipe)
+    known = {person.name for group in who.values() for person in group}
+    more = invent({"holdout": recipe.unseen}, seed=recipe.seed + 100)
+    return who["holdout"] + [person for person in more if person.name not in known]
+
+
 def data(recipe: Recipe) -> dict[str, Rows]:
     """The audit's corpora: file name to rows."""
     who = people(recipe)
@@ -77,7 +88,7 @@ def data(recipe: Recipe) -> dict[str, Rows]:
         "forget.jsonl": list(question_rows(who["forget"], seed=recipe.seed)),
         "forget_texts.jsonl": list(biography_rows(who["forget"])),
         "retain.jsonl": list(question_rows(who["retain"], seed=recipe.seed)),
-        "holdout_texts.jsonl": list(biography_rows(who["holdout"])),
+        "holdout_texts.jsonl": list(biography_rows(holdout(recipe))),
     }
 
 
