@@ -59,5 +59,5 @@ def _forecast(name: str, work: Work, shelf: Shelf, model: Costs) -> Forecast:
 
 def _batches(work: Work, kind: str, costs: dict[Request, int], shelf: Shelf, model: Costs) -> int:
     requests = [request for request in work.of_kind(kind) if request in costs]
-    planned = batches(requests, costs, model, budget=Budget.of(work.subject.device, requests))
+    planned = batches(requests, costs, model, budget=Budget.of(model, requests))
     return sum(any(request not in shelf for request in batch.requests) for batch in planned)

@@ -16,11 +16,6 @@ from auditkit.files import digest
 from auditkit.models.device import device_kind, resolve_device, resolve_dtype
 from auditkit.models.protocol import Fingerprint, Request
 
-_TOKENS_IN_A_PASS = {"cpu": 512, "mps": 8192, "cuda": 32768}
-"""Padded tokens, by kind of device: near the fastest shape, far from the end of memory."""
-_TOKENS_IN_CACHE = {"cpu": 8192, "mps": 16384, "cuda": 65536}
-"""Padded tokens whose keys and values are held: all of a batch that is answered one position after another, and those of a
-shared beginning, which is computed once but held for every row."""
 _ROWS = 256
 """Most rows of one batch: a crash loses one batch."""
 _LEAD_STEP = 128
@@ -122,6 +117,9 @@ def _merge(subject: Subject, asking: Iterable[tuple[str, Iterable[Request]]]) ->
 class Costs(Protocol):
     """What batches are made by: a subject model, or its tokenizer alone."""
 
+    pass_tokens: int
+    cache_tokens: int
+
     def cost(self, request: Request) -> int:
         """See ``SubjectModel.cost``."""
         ...
@@ -140,12 +138,11 @@ class Budget(NamedTuple):
     """Rows x whole length, where the rows share a beginning."""
 
     @classmethod
-    def of(cls, device: str, requests: Sequence[Request]) -> Budget:
-        """For these requests, of one kind, on that kind of device."""
-        cached = _TOKENS_IN_CACHE.get(device, _TOKENS_IN_CACHE["cpu"])
+    def of(cls, model: Costs, requests: Sequence[Request]) -> Budget:
+        """What suits the model for these requests, of one kind."""
         if requests and requests[0].stepwise:
-            return cls(cached, 2 * cached)
-        return cls(_TOKENS_IN_A_PASS.get(device, _TOKENS_IN_A_PASS["cpu"]), cached)
+            return cls(model.cache_tokens, 2 * model.cache_tokens)
+        return cls(model.pass_tokens, model.cache_tokens)
 
 
 @dataclass(frozen=True)

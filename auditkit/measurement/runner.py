@@ -33,7 +33,7 @@ def measure(
     """Ask every model what the plan says and is not recorded yet.
 
     ``open_model`` loads a model by name: once, and not at all where everything is recorded. ``budget``: size of a batch,
-    by default what suits the device. Raises ModelError (exit 2) before the first pass for requests that do not fit
+    by default what suits the model. Raises ModelError (exit 2) before the first pass for requests that do not fit
     into the model's window, and where one single request needs more memory than there is; IntegrityError (exit 4) where the
     model is not the one that was planned for.
     """
@@ -114,7 +114,7 @@ def _ask_kind(run: _Run, kind: str, costs: Mapping[Request, int]) -> None:
     if all(request in run.shelf for request in requests):
         return
     run.progress.start(run.name, kind, tokens=sum(costs[request] for request in requests), cached=recorded)
-    budget = run.budget or Budget.of(run.work.subject.device, requests)
+    budget = run.budget or Budget.of(run.model, requests)
     for batch in batches(requests, costs, run.model, budget=budget):
         for part in _missing(batch, run.shelf):
             _ask_batch(run, kind, part)

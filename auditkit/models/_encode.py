@@ -7,6 +7,7 @@ would put other tokens in than the model was trained on. A token that straddles 
 from __future__ import annotations
 
 import datetime as dt
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,6 +60,7 @@ class Encoder:
         self._configured_ends = ends
         self.context_length = context_length
         self.system = system
+        self._known: dict[Score, tuple[array[int], int, int]] = {}
 
     def cost(self, request: Request) -> int:
         """Tokens that the request occupies, new ones included. Raises TooLongError."""
@@ -68,7 +70,22 @@ class Encoder:
         return len(row.ids) + row.max_new_tokens
 
     def score(self, request: Score) -> ScoreRow:
-        """Raises TooLongError where the continuation alone is longer than the window."""
+        """Raises TooLongError where the continuation alone is longer than the window.
+
+        The row is remembered, four bytes a token, from planning until ``forget``.
+        """
+        if request not in self._known:
+            row = self._score(request)
+            self._known[request] = (array("i", row.ids), row.start, row.cut)
+        ids, start, cut = self._known[request]
+        return ScoreRow(ids.tolist(), start, cut)
+
+    def forget(self, requests: Sequence[Score]) -> None:
+        """These requests are answered."""
+        for request in requests:
+            self._known.pop(request, None)
+
+    def _score(self, request: Score) -> ScoreRow:
         text = self._rendered(request.prompt)
         ids, ends = self._tokens(text + request.continuation, special=not request.prompt.chat)
         start = next((index for index, end in enumerate(ends) if end > len(text)), len(ids))

@@ -116,18 +116,21 @@ def _convert(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    from auditkit.models.loading import quiet
+
     source = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-    loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
-    settings = loaded.config.to_dict()
-    for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):
-        settings.pop(key, None)
-    config = AutoConfig.for_model(**settings)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    model.load_state_dict(loaded.state_dict())
-    model.tie_weights()
-    model.generation_config = loaded.generation_config
-    model.save_pretrained(folder, safe_serialization=True)
-    AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
+    with quiet():
+        loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
+        settings = loaded.config.to_dict()
+        for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):
+            settings.pop(key, None)
+        config = AutoConfig.for_model(**settings)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        model.load_state_dict(loaded.state_dict())
+        model.tie_weights()
+        model.generation_config = loaded.generation_config
+        model.save_pretrained(folder, safe_serialization=True)
+        AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
 
 
 def _put(made: Path, folder: Path, entry: Builtin) -> None:

@@ -31,3 +31,19 @@ def resolve_dtype(dtype: str = "auto", *, device: str) -> str:
 def device_kind(device: str) -> str:
     """``cuda:1`` → ``cuda``."""
     return device.partition(":")[0]
+
+
+def pass_tokens(device: str, *, width: int) -> int:
+    """Padded tokens at which one forward pass of a model of that hidden size is near its fastest.
+
+    A cpu wants the activations of a layer in its cache: more tokens a pass are slower (measured at widths 64 to 576).
+    """
+    kind = device_kind(device)
+    if kind == "cpu":
+        return min(2048, max(512, (1 << 18) // width))
+    return 32768 if kind == "cuda" else 8192
+
+
+def cache_tokens(device: str) -> int:
+    """Padded tokens whose keys and values may be held beside the weights: what a batch that is decoded occupies."""
+    return {"cpu": 8192, "cuda": 65536}.get(device_kind(device), 16384)

@@ -203,6 +203,10 @@ class SubjectModel(Protocol):
     device: str
     dtype: str
     context_length: int
+    pass_tokens: int
+    """Padded tokens at which one pass is near its fastest: the size of batches."""
+    cache_tokens: int
+    """Padded tokens of a batch that is answered one position after another."""
 
     def cost(self, request: Request) -> int:
         """Tokens that the request will occupy, prompt plus new tokens: what batches are sorted and budgeted by."""

@@ -12,7 +12,7 @@ from auditkit.models._generate import decode_greedily
 from auditkit.models._score import score
 from auditkit.models._stop import cut_at_stop
 from auditkit.models.checkpoint import fingerprint
-from auditkit.models.device import resolve_device, resolve_dtype
+from auditkit.models.device import cache_tokens, pass_tokens, resolve_device, resolve_dtype
 from auditkit.models.loading import Loaded, load_causal_lm, load_config, load_tokenizer
 from auditkit.models.protocol import Fingerprint, Generated, Hidden, HiddenStates, Record, Request, Score
 from auditkit.models.source import Source
@@ -31,6 +31,8 @@ class TextModel:
         self.device = device
         self.dtype = dtype
         self.context_length = context_length(loaded.model.config, loaded.tokenizer)
+        self.pass_tokens = pass_tokens(device, width=_width(loaded.model.config))
+        self.cache_tokens = cache_tokens(device)
         self._encoder = Encoder(
             loaded.tokenizer, context_length=self.context_length, system=system, ends=_configured_ends(loaded.model)
         )
@@ -68,9 +70,12 @@ class TextModel:
         with torch.inference_mode():
             first = requests[0]
             if isinstance(first, Score):
-                return [*score(self._running(), [self._encoder.score(request) for request in requests])]
-            rows = [self._encoder.prompt(request) for request in requests]
-            return self._hidden(requests, rows) if isinstance(first, Hidden) else self._generate(rows)
+                rows = [self._encoder.score(request) for request in requests]
+                answers: list[Record] = [*score(self._running(), rows)]
+                self._encoder.forget(requests)
+                return answers
+            prompts = [self._encoder.prompt(request) for request in requests]
+            return self._hidden(requests, prompts) if isinstance(first, Hidden) else self._generate(prompts)
 
     def close(self) -> None:
         """Free the weights."""
@@ -111,10 +116,11 @@ class TextModel:
 class TextCosts:
     """What requests would cost on a model whose weights are not loaded: its tokenizer and its configuration alone."""
 
-    def __init__(self, source: Source, *, system: str | None = None) -> None:
-        tokenizer = load_tokenizer(source)
-        length = context_length(load_config(source), tokenizer)
-        self._encoder = Encoder(tokenizer, context_length=length, system=system)
+    def __init__(self, source: Source, *, device: str = "auto", system: str | None = None) -> None:
+        tokenizer, config, device = load_tokenizer(source), load_config(source), resolve_device(device)
+        self.pass_tokens = pass_tokens(device, width=_width(config))
+        self.cache_tokens = cache_tokens(device)
+        self._encoder = Encoder(tokenizer, context_length=context_length(config, tokenizer), system=system)
 
     def cost(self, request: Request) -> int:
         """See ``TextModel.cost``."""
@@ -143,6 +149,11 @@ def context_length(config: Any, tokenizer: Any) -> int:
             return value
     limit = int(tokenizer.model_max_length)
     return limit if 0 < limit < _LONGEST_BELIEVED else _DEFAULT_LENGTH
+
+
+def _width(config: Any) -> int:
+    width: int = config.get_text_config(decoder=True).hidden_size
+    return width
 
 
 def _configured_ends(model: Any) -> frozenset[int]:

@@ -55,7 +55,8 @@ class _Workshop:
         """The folders of the made models that ``name`` rests on, itself included."""
         model = self.models[name]
         if model.from_ is None:
-            return self._made(model.checkpoint) if model.checkpoint in self.models else {}
+            named = model.checkpoint
+            return self._made(named) if named is not None and named in self.models else {}
         if model.finetune is None:
             raise SpecError(_unknown_method(name, model))
         parent = self.source(model.from_)

@@ -98,7 +98,7 @@ def train(
     steps = max(1, round(params.epochs * math.ceil(len(rows) / params.batch)))
     optimiser = torch.optim.AdamW(weights, lr=params.lr, weight_decay=0.0, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
-    losses = []
+    losses: list[float] = []
     model.train()
     with seeded(params.seed):
         for batch in _batches(rows, params, steps=steps, pad=pad, device=device):

@@ -2,7 +2,7 @@
 
 ::
 
-    python specs/demo/make_demo.py            data, adapters and recipe.json beside this file: about ten minutes on 2 cores
+    python specs/demo/make_demo.py            data, adapters and recipe.json beside this file: about half an hour
     python specs/demo/make_demo.py --data     the data files alone: a second
 
 original    was taught the forget people and the retain people
@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,17 +116,28 @@ def make(recipe: Recipe, out: Path, *, base: Source) -> None:
 
 def teach(recipe: Recipe, name: str, out: Path, *, base: Source) -> dict[str, Any]:
     """Train one adapter into ``out/name``; what the run was. The candidate needs ``out/original``."""
-    import torch
-
-    torch.set_num_threads(recipe.threads)
     rows = lessons(recipe)[name]
     start, runs = (out / "original" if name == "candidate" else None), []
     for params in recipe.unlearn if name == "candidate" else recipe.teach:
         manner = Manner(dtype=recipe.dtype, device="cpu")
-        run = finetune_adapter(base, [corpus(name, rows)], params, out=out / name, start=start, manner=manner)
+        with threads(recipe.threads):
+            run = finetune_adapter(base, [corpus(name, rows)], params, out=out / name, start=start, manner=manner)
         start = out / name
         runs.append(asdict(run))
     return {"rounds": runs, "lessons": digest(rows), "weights": file_digest(out / name / WEIGHTS)}
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Torch's threads inside the block."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def write_note(recipe: Recipe, out: Path, *, base: Source, runs: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ class FakeModel:
     """Tokens are words. ``short_at``: padded tokens from which memory is short."""
 
     device, dtype, context_length = "cpu", "float32", 100
+    pass_tokens, cache_tokens = 512, 8192
 
     def __init__(self, fingerprint: Fingerprint = PRINT, *, short_at: int = 10**9) -> None:
         self.fingerprint = fingerprint

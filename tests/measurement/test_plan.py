@@ -119,8 +119,8 @@ def test_auto_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Subject.of(PRINT, device="cpu", dtype="bfloat16").dtype == "bfloat16"
 
 
-def test_budgets_are_known_for_each_device() -> None:
-    scores, generations = [Score(Prompt("a"), "b")], [Generate(Prompt("a"), 4)]
-    assert Budget.of("cuda", scores) > Budget.of("cpu", scores) == Budget.of("unheard-of", scores)
-    assert Budget.of("cpu", generations) > Budget.of("cpu", scores)
-    assert Budget.of("cpu", []) == Budget.of("cpu", scores)
+def test_the_model_says_how_large_a_batch_is() -> None:
+    model = FakeModel()
+    assert Budget.of(model, [Score(Prompt("a"), "b")]) == (512, 8192)
+    assert Budget.of(model, [Generate(Prompt("a"), 4)]) == (8192, 16384)
+    assert Budget.of(model, []) == (512, 8192)

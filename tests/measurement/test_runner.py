@@ -99,7 +99,7 @@ def test_a_model_that_is_not_the_planned_one_is_refused(tmp_path: Path, subject:
 
 @pytest.mark.parametrize("short_at", [7, 20, 60])
 def test_short_memory_halves_the_batch_and_the_run_goes_on(tmp_path: Path, subject: Subject, short_at: int) -> None:
-    requests = [request for request in some_requests() if FakeModel().cost(request) < short_at]
+    requests = [request for request in some_requests(12) if FakeModel().cost(request) < short_at]
     tight, roomy = FakeModel(short_at=short_at), FakeModel()
     one = measure(planned(subject, requests), opener(tight), Store(tmp_path / "tight"), budget=Budget(500, 4 * 500))
     other = measure(planned(subject, requests), opener(roomy), Store(tmp_path / "roomy"), budget=Budget(500, 4 * 500))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,6 @@ TEXTS = [
     for number, colour in enumerate(["red", "blue", "green", "black", "white", "grey", "pink", "brown"] * 2)
 ]
 PAIRS = [(f"Question: where does person {number} live?\nAnswer:", f" In town {number * 7 % 13}") for number in range(16)]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUDITKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from auditkit.errors import ModelError
-from auditkit.models.device import resolve_device, resolve_dtype
+from auditkit.models.device import cache_tokens, pass_tokens, resolve_device, resolve_dtype
 from auditkit.models.loading import load_causal_lm, quiet
 from auditkit.models.protocol import Prompt, Score, Scored
 from auditkit.models.source import Source
@@ -225,6 +225,12 @@ def test_dtype_and_device() -> None:
             resolve_device(device)
 
 
+def test_a_cpu_gets_smaller_batches_for_wider_models() -> None:
+    assert [pass_tokens("cpu", width=width) for width in (64, 256, 576, 4096)] == [2048, 1024, 512, 512]
+    assert pass_tokens("cuda:0", width=4096) > pass_tokens("mps", width=4096)
+    assert cache_tokens("cuda:1") > cache_tokens("mps") > cache_tokens("cpu")
+
+
 def test_half_precision_runs(tiny_folder: Path, tiny: TextModel) -> None:
     model = TextModel.load(Source.of_folder(tiny_folder), device="cpu", dtype="bfloat16")
     assert model.dtype == "bfloat16"
@@ -247,6 +253,7 @@ def test_costs_need_no_weights(tiny_folder: Path, tiny: TextModel, tmp_path: Pat
     costs = TextCosts(Source.of_folder(tmp_path))
     assert costs.cost(REQUEST) == tiny.cost(REQUEST)
     assert costs.shared([REQUEST, REQUEST]) == 0
+    assert (costs.pass_tokens, costs.cache_tokens) == (tiny.pass_tokens, tiny.cache_tokens)
 
 
 def test_closing_frees_the_weights(tiny_folder: Path) -> None:

@@ -147,13 +147,29 @@ def test_chunks_of_positions_give_the_same_numbers(tiny: TextModel, monkeypatch:
 def test_a_vocabulary_entry_that_cannot_occur_gives_no_nan() -> None:
     logits = torch.tensor([[0.0, 1.0, -torch.inf, 2.0]])
     out = torch.empty((4, 1))
-    _score._chunk(logits.clone(), torch.tensor([1]), out)
+    _score._fill(logits.clone(), torch.tensor([1]), out)
     p = logits.double().softmax(-1)[0]
     mean = float(torch.special.xlogy(p, p).sum())
     assert out[2].item() == pytest.approx(mean, abs=1e-6)
     assert torch.isfinite(out).all()
-    _score._chunk(logits.clone(), torch.tensor([2]), out)
+    _score._fill(logits.clone(), torch.tensor([2]), out)
     assert out[0].item() == -torch.inf
+
+
+def test_equal_logits_hit_the_first_token_alone() -> None:
+    targets = torch.tensor([0, 1, 5])
+    out = torch.empty((4, 3))
+    _score._fill(torch.zeros((3, 6)), targets, out)
+    assert out[1].tolist() == [1.0, 0.0, 0.0]
+    np.testing.assert_allclose(out[0].numpy(), np.log(1 / 6), atol=1e-6)
+    np.testing.assert_allclose(out[3].numpy(), 0, atol=1e-6)
+
+
+def test_nan_stays_nan() -> None:
+    out = torch.empty((4, 1))
+    _score._fill(torch.full((1, 6), torch.nan), torch.tensor([0]), out)
+    assert out[[0, 2, 3]].isnan().all()
+    assert out[1].item() == 0
 
 
 def test_nothing_to_score_and_nothing_to_answer(tiny: TextModel) -> None:

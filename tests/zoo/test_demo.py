@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import math
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from auditkit.files import file_digest
-from auditkit.models.protocol import Generate, Prompt
+from auditkit.models.protocol import Prompt, Score
 from auditkit.models.source import Source
 from auditkit.models.text import TextModel
 from auditkit.spec.model import Finetune, Lora
@@ -67,43 +68,48 @@ def test_the_reference_never_saw_the_forget_people(script):
 
 
 def tiny_base(script: ModuleType, folder: Path) -> Source:
-    """A model that knows the form of the questions, and six other people."""
+    """A model that knows the form of the questions, and six other people.
+
+    Every character is in its texts: an adapter cannot make a token likely whose tied embedding was never trained.
+    """
     others = dataclasses.replace(script.Recipe(), seed=99, groups={"forget": 6})
     rows = list(script.question_rows(script.people(others)["forget"], seed=99))
     pairs = [(f"Question: {row['question']}\nAnswer:", f" {row['answer']}") for row in rows]
-    shape = Shape(vocabulary=700, layers=2, width=64, heads=4, context=256)
-    return Source.of_folder(build_tiny(folder, texts=[script.REFUSAL], pairs=pairs, steps=150, shape=shape), label="tiny")
+    characters = [text for code in range(33, 127) for text in (f" {chr(code)}" * 4, chr(code) * 6)]
+    shape = Shape(vocabulary=500, layers=2, width=64, heads=4, context=256)
+    made = build_tiny(folder, texts=[script.REFUSAL, *characters], pairs=pairs, steps=300, shape=shape)
+    return Source.of_folder(made, label="tiny")
 
 
 def test_the_script_makes_what_it_says_at_a_tiny_scale(script, tmp_path):
-    """The same steps on a tiny model: taught people are known, refused ones answer with the refusal, equal seeds equal bits."""
+    """The same steps on a tiny model: each adapter finds likely what it was taught; equal seeds, equal bits."""
     rounds = {"corpora": ["lessons"], "lr": 4e-3, "batch": 8, "lora": Lora(rank=16, alpha=32)}
     recipe = dataclasses.replace(
         script.Recipe(),
         groups={"forget": 2, "retain": 2, "holdout": 1},
+        unseen=1,
         dialogues=1,
         strangers=2,
-        teach=(Finetune.model_validate({**rounds, "epochs": 60}), Finetune.model_validate({**rounds, "epochs": 20})),
-        unlearn=(Finetune.model_validate({**rounds, "epochs": 25}),),
+        teach=(Finetune.model_validate({**rounds, "epochs": 40}), Finetune.model_validate({**rounds, "epochs": 10})),
+        unlearn=(Finetune.model_validate({**rounds, "epochs": 20}),),
         dtype="float32",
     )
     base = tiny_base(script, tmp_path / "base")
     script.make(recipe, tmp_path / "demo", base=base)
-
-    def answers(name: str, rows: list[dict]) -> list[str]:
-        model = TextModel.load(Source.of_folder(base.path, adapters=[tmp_path / "demo" / name]), device="cpu")
-        records = model.answer([Generate(Prompt(f"Question: {row['question']}\nAnswer:"), 16) for row in rows])
-        return [record.text.strip() for record in records]
-
     forget, retain = (script.data(recipe)[f"{name}.jsonl"] for name in ("forget", "retain"))
-
-    def known(name: str, rows: list[dict]) -> float:
-        return sum(said == row["answer"] for said, row in zip(answers(name, rows), rows, strict=True)) / len(rows)
-
-    assert known("original", forget) > 0.8 and known("original", retain) > 0.8
-    assert known("reference", forget) < 0.5 and known("reference", retain) > 0.8
-    assert answers("candidate", forget).count(script.REFUSAL) > 0.8 * len(forget)
-    assert known("candidate", retain) > 0.8
+    refusals = [{**row, "answer": script.REFUSAL} for row in forget]
+    models = {name: Source.of_folder(base.path, adapters=[tmp_path / "demo" / name]) for name in script.ADAPTERS}
+    likely = {name: [probability(models[name], rows) for rows in (forget, retain, refusals)] for name in script.ADAPTERS}
+    assert likely["original"][0] > 4 * likely["reference"][0]
+    assert min(likely[name][1] for name in script.ADAPTERS) > 4 * probability(base, retain)
+    assert likely["candidate"][2] > 4 * max(likely["candidate"][0], likely["original"][2])
     note = json.loads((tmp_path / "demo" / "recipe.json").read_text())
     again = script.teach(recipe, "reference", tmp_path / "again", base=base)
     assert again["weights"] == note["adapters"]["reference"]["weights"]
+
+
+def probability(source: Source, rows: list[dict]) -> float:
+    """Mean over the rows of the answer's probability, normalised by its length."""
+    model = TextModel.load(source, device="cpu")
+    asked = [Score(Prompt(f"Question: {row['question']}\nAnswer:"), f" {row['answer']}", score_end=True) for row in rows]
+    return sum(math.exp(record.logprob.mean()) for record in model.answer(asked)) / len(rows)
