@@ -109,12 +109,18 @@ def best(rounds: int, works: Iterable[tuple[str, Callable[[], object]]]) -> dict
     return found
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a Markdown table and the machine that it is of."""
+def about(options: argparse.Namespace) -> str:
+    """The model that is measured."""
+    name = "SmolLM2-135M-Instruct" if options.model == "builtin" else "a random tiny Llama"
+    return f"{name}, {options.dtype}, on {options.device}. "
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, model: str = "") -> None:
+    """Print a Markdown table, and of which model and machine it is."""
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for row in rows:
         print(f"| {' | '.join(str(cell) for cell in row)} |")
-    print(f"\n{machine()}\n")
+    print(f"\n{model}{machine()}\n")
 
 
 def machine() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from _common import best, documents, fresh_folder, parser, run, source_of, table
+from _common import about, best, documents, fresh_folder, parser, run, source_of, table
 
 from auditkit.models.protocol import Generate, Prompt
 from auditkit.models.text import TextModel
@@ -29,6 +29,7 @@ def main() -> None:
     table(
         ("greedy generation", "new tokens/s", "ratio to the best model.generate"),
         [(name, f"{tokens / value:,.1f}", f"{fastest / value:.2f}") for name, value in times.items()],
+        model=about(options),
     )
 
 

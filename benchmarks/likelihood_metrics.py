@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _common import best, documents, fresh_folder, parser, run, seconds, source_of, table
+from _common import about, best, documents, fresh_folder, parser, run, seconds, source_of, table
 
 from auditkit.checks import CHECKS
 from auditkit.checks._base import Context
@@ -32,6 +32,7 @@ def main() -> None:
         ("step", "seconds", "share of the scoring pass"),
         [("scoring pass", f"{scoring:.2f}", "100 %")]
         + [(name, f"{value:.4f}", f"{100 * value / scoring:.2f} %") for name, value in times.items()],
+        model=about(options),
     )
 
 

@@ -6,7 +6,7 @@ import resource
 import subprocess
 import sys
 
-from _common import documents, fresh_folder, parser, run, source_of, table
+from _common import about, documents, fresh_folder, parser, run, source_of, table
 
 from auditkit.models.protocol import Generate, Prompt, Score
 from auditkit.models.text import TextModel
@@ -25,6 +25,7 @@ def main() -> None:
     table(
         ("examples", "peak memory, MB", "ratio"),
         [(count, f"{value / 1024:,.0f}", f"{value / peaks[few]:.2f}") for count, value in peaks.items()],
+        model=about(given),
     )
 
 

@@ -7,7 +7,7 @@ four numbers per token and records them on disk.
 from __future__ import annotations
 
 import torch
-from _common import best, documents, fresh_folder, parser, run, source_of, table
+from _common import about, best, documents, fresh_folder, parser, run, source_of, table
 
 from auditkit.models.protocol import Prompt, Score
 from auditkit.models.text import TextModel
@@ -32,6 +32,7 @@ def main() -> None:
     table(
         ("scoring", "tokens/s", "ratio to the best bare loop"),
         [(name, f"{tokens / value:,.0f}", f"{fastest / value:.2f}") for name, value in times.items()],
+        model=about(options),
     )
 
 
