@@ -7,6 +7,7 @@
     │   ├── SpecError             the YAML, its fields or its cross-references
     │   ├── DataError             a corpus file
     │   └── ModelError            a checkpoint, an adapter, a tokenizer
+    ├── TrainingError    exit 4   a training that cannot go on: its loss is no number, its state cannot be saved
     └── IntegrityError   exit 4   evidence does not match its digest, weights changed during the run
 
 Anything else is a defect of auditkit: it keeps its traceback and exits 4.
@@ -81,6 +82,10 @@ class DataError(UserError):
 
 class ModelError(UserError):
     """A checkpoint, adapter or tokenizer that cannot be used, or may not be."""
+
+
+class TrainingError(AuditkitError):
+    """A training that cannot go on; its last good state is kept: exit 4."""
 
 
 class IntegrityError(AuditkitError):

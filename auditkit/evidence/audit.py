@@ -23,10 +23,10 @@ from auditkit.evidence.bundle import Outcome, claim, default_run_dir
 from auditkit.evidence.conclude import Conclusion, Item, conclude, identity_requirement
 from auditkit.evidence.environment import environment, portable
 from auditkit.evidence.excerpts import excerpts
-from auditkit.evidence.prepare import Audit, Job
+from auditkit.evidence.prepare import Audit, Job, asked_models
 from auditkit.evidence.results import Results, RunDoc, WorkDoc
 from auditkit.evidence.secrets import audit_key
-from auditkit.evidence.subjects import Subjects, fingerprinted, open_model
+from auditkit.evidence.subjects import Subjects, fingerprinted, made_models, open_model
 from auditkit.evidence.values import ValuesDoc
 from auditkit.files import digest
 from auditkit.measurement.forecast import Forecast, forecast
@@ -64,7 +64,7 @@ def run(
     the run. A check that breaks makes its requirement ``error``; the others go on.
     """
     started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
-    subjects = fingerprinted(audit)
+    subjects = fingerprinted(audit, progress.note)
     report_id = _report_id(audit, subjects)
     folder = run_dir or default_run_dir(audit.loaded.path, report_id)
     claim(folder, report_id)
@@ -100,6 +100,7 @@ def run(
             finished=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             seconds=round(time.perf_counter() - clock, 1),
             seconds_by_model={name: round(seconds, 1) for name, seconds in measured.measurements.seconds.items()},
+            made=made_models(subjects),
             cached_requests=measured.measurements.cached,
             host=platform.machine(),
             command=portable(command),
@@ -140,9 +141,14 @@ def _report_id(audit: Audit, subjects: Subjects) -> str:
 
 
 def _needs(audit: Audit, subjects: Subjects) -> dict[str, list[tuple[str, list[Any]]]]:
-    """Every selected requirement's requests, the same for every model."""
-    asked = [(job.name, list(job.check.requests(job.context))) for job in audit.jobs if job.selected]
-    return dict.fromkeys(subjects.subjects, asked)
+    """Every selected requirement's requests, for each model that it is measured on."""
+    needs: dict[str, list[tuple[str, list[Any]]]] = {name: [] for name in subjects.subjects}
+    for job in audit.jobs:
+        if job.selected:
+            requests = list(job.check.requests(job.context))
+            for name in asked_models(job.requirement) & set(needs):
+                needs[name].append((job.name, requests))
+    return needs
 
 
 def _measured(audit: Audit, subjects: Subjects, progress: Progress) -> Measured:
@@ -163,7 +169,8 @@ def _measured(audit: Audit, subjects: Subjects, progress: Progress) -> Measured:
 
 def _values(job: Job, found: Measurements) -> dict[str, Values]:
     reference = found.of("reference") if "reference" in found.plan.work else None
-    return {name: job.check.values(job.context, found.of(name), reference) for name in found.plan.work}
+    asked = asked_models(job.requirement)
+    return {name: job.check.values(job.context, found.of(name), reference) for name in found.plan.work if name in asked}
 
 
 def _where(error: BaseException) -> str:
@@ -192,6 +199,7 @@ def _item(job: Job, measured: Measured) -> Item:
         corpus=job.context.corpus.name,
         line=job.line,
         samples=measured.samples.get(job.slug, {}),
+        point=job.point,
         parameters=job.context.params.model_dump(mode="json"),
         not_checked="" if job.selected else "Left out of this run by --only or --skip.",
         error=measured.errors.get(job.slug, ""),

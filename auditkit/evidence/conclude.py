@@ -8,7 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from auditkit.decisions.types import Estimate, Judgement, Result, Verdict
-from auditkit.evidence.results import BoundDoc, ControlDoc, EstimateDoc, GroupDoc, MetricDoc, RequirementDoc, WaiverDoc
+from auditkit.evidence.results import (
+    BoundDoc,
+    ControlDoc,
+    EstimateDoc,
+    GroupDoc,
+    MetricDoc,
+    PointDoc,
+    RequirementDoc,
+    WaiverDoc,
+)
 from auditkit.evidence.values import plain_json
 
 if TYPE_CHECKING:
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from auditkit.decisions.verdict import AppliedWaiver
     from auditkit.spec.bounds import Bound
     from auditkit.spec.model import Requirement, Spec
+    from auditkit.spec.steps import Point
 
 IDENTITY = "identical_weights"
 """Check name of the requirement that no bound can change."""
@@ -38,6 +48,8 @@ class Item:
     """Why it was not measured at all."""
     error: str = ""
     """How the check broke."""
+    point: Point | None = None
+    """Its place on a curve of a scale or sequence."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ def _judgement(item: Item, spec: Spec) -> Judgement:
     if item.error:
         return Judgement(Result.ERROR, item.error, _NOTHING)
     params = item.check.params.model_validate(item.requirement.with_)
-    samples = dict(item.samples)
+    samples = _as_candidate(item)
     veto = item.check.veto(params, samples)
     if veto and not samples["candidate"].inconclusive:
         samples["candidate"] = replace(samples["candidate"], inconclusive=veto)
@@ -99,6 +111,12 @@ def _judgement(item: Item, spec: Spec) -> Judgement:
         rng_seed=spec.seed,
         leak=item.check.dimension != "utility",
     )
+
+
+def _as_candidate(item: Item) -> dict[str, Values]:
+    """The samples with the requirement's own model in the candidate's place."""
+    of = item.requirement.of
+    return {"candidate" if name == of else name: values for name, values in item.samples.items()}
 
 
 def identity_requirement(spec: Spec, *, same: bool) -> list[RequirementDoc]:
@@ -195,6 +213,8 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
         details={model: plain_json(values.details) for model, values in item.samples.items()},
         waiver=_chosen(waiver for waiver in waivers if waiver.requirement == name),
         line=item.line,
+        of=requirement.of,
+        point=None if item.point is None else PointDoc(**asdict(item.point)),
         values_file=f"values/{item.slug}.json" if item.samples else "",
     )
 

@@ -35,7 +35,7 @@ def excerpts(
     results = {document.slug: document.result for document in documents}
     found: list[ExampleDoc] = []
     for job in audit.jobs:
-        values = samples.get(job.slug, {}).get("candidate")
+        values = samples.get(job.slug, {}).get(job.requirement.of)
         if values is None or results.get(job.slug) not in ("fail", "inconclusive"):
             continue
         rows = {f"{job.context.corpus.name}/{example.id}": example for example in job.context.corpus.examples}

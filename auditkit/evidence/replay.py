@@ -22,7 +22,7 @@ from auditkit.evidence.values import ValuesDoc
 from auditkit.files import canonical_json, digest
 from auditkit.spec.load import Loaded, load_spec
 from auditkit.spec.model import Requirement, Spec
-from auditkit.spec.profiles import expand
+from auditkit.spec.profiles import Entry, expand, expand_entries
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def replay(run: Path, *, spec: Path | None = None, overrides: Sequence[str] = ()
     now = loaded.spec if loaded is not None else recorded
     if loaded is not None:
         _same_measurements(recorded, now, loaded)
-    items = [_item(requirement, old, values) for requirement in expand(now)]
+    items = [_item(entry, old, values) for entry in expand_entries(now)]
     as_of = dt.date.fromisoformat(old.run.waivers_as_of) if loaded is None else dt.datetime.now(dt.UTC).date()
     standing = [document for document in old.requirements if document.check == IDENTITY]
     concluded = conclude(items, now, standing=standing, tainted=bool(old.tainted), as_of=as_of)
@@ -123,16 +123,18 @@ def _same_measurements(old: Spec, new: Spec, loaded: Loaded) -> None:
 
 def _asked(requirement: Requirement) -> str:
     """What of a requirement decides the measurement."""
-    return digest(requirement.model_dump(mode="json", include={"check", "corpus", "with_", "under"}))
+    return digest(requirement.model_dump(mode="json", include={"check", "corpus", "of", "with_", "under"}))
 
 
-def _item(requirement: Requirement, old: Results, values: Mapping[str, ValuesDoc]) -> Item:
+def _item(entry: Entry, old: Results, values: Mapping[str, ValuesDoc]) -> Item:
     """The requirement with the values that the run kept for it."""
+    requirement = entry.requirement
     before = next(document for document in old.requirements if document.name == requirement.name)
     stored = values.get(before.slug)
     return Item(
         requirement=requirement,
         slug=before.slug,
+        point=entry.point,
         check=CHECKS.get(requirement.check),
         corpus=before.corpus,
         line=before.line,

@@ -101,6 +101,22 @@ class WaiverDoc(Document):
     state: Literal["applied", "expired", "unused", "above ceiling", "no such requirement"]
 
 
+class PointDoc(Document):
+    """Where on a curve of a scale or a sequence a requirement stands."""
+
+    kind: Literal["size", "request", "order", "one_shot"]
+    curve: str
+    """All points of a curve have the same."""
+    step: int
+    """1-based number of the size, or of the last request applied."""
+    of: int
+    """How many steps there are."""
+    asked: int | None = None
+    """The request that is asked about, where it is not the last one applied."""
+    order: int = 0
+    """Which of the other orders; 0 is the spec's own."""
+
+
 class RequirementDoc(Document):
     """One requirement and its result."""
 
@@ -133,6 +149,9 @@ class RequirementDoc(Document):
     details: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Per model: what the check wants shown (curves, rates)."""
     waiver: WaiverDoc | None = None
+    of: str = "candidate"
+    """The model that it is required of; the word candidate stands for it in ``models`` and ``groups``."""
+    point: PointDoc | None = None
     line: int = 0
     """Line of the requirement in the spec; 0 where it comes from a profile."""
     values_file: str = ""
@@ -184,6 +203,25 @@ class WorkDoc(Document):
     tokens: int
 
 
+class MadeDoc(Document):
+    """What it cost to make one model that the spec makes."""
+
+    method: str
+    """``finetune``, or the name of the unlearning method."""
+    parameters: dict[str, Any]
+    """Of the method, every default filled in."""
+    steps: int
+    """Optimiser steps."""
+    tokens: int
+    """Of all passes, forward only or with gradients."""
+    seconds: float
+    """Wall time of making: fine-tuning or unlearning, without loading and without measuring."""
+    peak_memory_bytes: int | None
+    """Most memory in use on the device; null where the device does not tell."""
+    device: str
+    """Where it was made: ``cuda``, ``cpu``."""
+
+
 class RunDoc(Document):
     """The only block that differs between two runs of the same audit."""
 
@@ -194,6 +232,8 @@ class RunDoc(Document):
     seconds: float
     seconds_by_model: dict[str, float] = Field(default_factory=dict)
     cached_requests: int = 0
+    made: dict[str, MadeDoc] = Field(default_factory=dict)
+    """Cost of each model that the spec makes, by the model's name."""
     host: str = ""
     command: str = ""
     waivers_as_of: str = ""

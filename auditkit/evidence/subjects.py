@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditkit.errors import IntegrityError, ModelError, Problem
+from auditkit.evidence.results import MadeDoc
 from auditkit.measurement.plan import Subject
 from auditkit.models.checkpoint import Manifest, changed, fingerprint, inspect, manifest
 from auditkit.models.protocol import Fingerprint
-from auditkit.models.source import Source, localise
+from auditkit.models.source import Source
+from auditkit.unlearning import read_note
 
 if TYPE_CHECKING:
     from auditkit.evidence.prepare import Audit
@@ -48,12 +50,12 @@ class Subjects:
             raise IntegrityError(problems)
 
 
-def fingerprinted(audit: Audit) -> Subjects:
+def fingerprinted(audit: Audit, note: Callable[[str], None] = lambda _: None) -> Subjects:
     """Bring every model to disk, make those that the spec makes, and fingerprint them.
 
     Raises ModelError for a checkpoint that cannot be used and for a reference that is the candidate itself.
     """
-    sources = {name: _on_disk(audit, name, source) for name, source in audit.sources.items()}
+    sources = {name: on_disk(audit, name, note) for name in audit.sources}
     problems = [
         audit.loaded.problem(("models", name), str(problem)) for name, source in sources.items() for problem in inspect(source)
     ]
@@ -76,13 +78,39 @@ def fingerprinted(audit: Audit) -> Subjects:
     return found_subjects
 
 
-def _on_disk(audit: Audit, name: str, source: Source) -> Source:
-    if source.kind != "made":
-        return localise(source, offline=audit.options.offline)
+def on_disk(audit: Audit, name: str, note: Callable[[str], None] = lambda _: None) -> Source:
+    """A model of the spec where it can be loaded from, made if need be; ``note`` is told what is being made."""
+    from auditkit.evidence.examine import StopRule
     from auditkit.unlearning import materialise
 
     return materialise(
-        name, audit.spec.models, audit.corpora, base=audit.base, roots=audit.options.roots, offline=audit.options.offline
+        name,
+        audit.spec.models,
+        audit.corpora,
+        base=audit.base,
+        roots=audit.options.roots,
+        offline=audit.options.offline,
+        examiner=StopRule(audit.spec, audit.corpora, lambda other: on_disk(audit, other, note), note),
+        note=note,
+    )
+
+
+def made_models(subjects: Subjects) -> dict[str, MadeDoc]:
+    """What each model that auditkit made did cost, by the account of its note."""
+    found = {name: read_note(source) for name, source in subjects.sources.items()}
+    return {name: _made(note) for name, note in found.items() if note is not None and note.get("run")}
+
+
+def _made(note: Mapping[str, Any]) -> MadeDoc:
+    run = note["run"]
+    return MadeDoc(
+        method=note["method"],
+        parameters=note["parameters"],
+        steps=run["steps"],
+        tokens=run["tokens"],
+        seconds=run["seconds"],
+        peak_memory_bytes=run.get("peak_memory_bytes"),
+        device=note["device"],
     )
 
 

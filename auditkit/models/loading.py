@@ -10,6 +10,7 @@ from typing import Any
 
 from auditkit.errors import ModelError
 from auditkit.models.checkpoint import inspect
+from auditkit.models.contrast import make_known
 from auditkit.models.source import Source
 
 _SHOWN = 3
@@ -58,7 +59,11 @@ def load_config(source: Source) -> Any:
 
 
 def _place(source: Source) -> dict[str, Any]:
-    """Arguments that every ``from_pretrained`` gets. ``trust_remote_code`` left out would ask on the terminal."""
+    """Arguments that every ``from_pretrained`` gets. ``trust_remote_code`` left out would ask on the terminal.
+
+    A model made of two is made known to transformers here. Raises ModelError where its settings are wrong.
+    """
+    make_known(source)
     common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     if source.kind == "gguf":
         return {"pretrained_model_name_or_path": source.path.parent, "gguf_file": source.path.name, **common}
@@ -101,11 +106,14 @@ def _failing(source: Source) -> Iterator[None]:
     """What a broken or foreign checkpoint makes transformers raise becomes one line about the checkpoint."""
     from pickle import UnpicklingError
 
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, ImportError, SafetensorError, UnpicklingError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, ImportError, SafetensorError, StrictDataclassError, UnpicklingError
+    ) as error:  # fmt: skip
         raise ModelError(f"{source.label}: cannot be loaded: {_first_line(error)}") from error
     except RuntimeError as error:
         # torch reports weights of the wrong shape this way, but also that memory is short.
@@ -130,6 +138,7 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             # peft reads an attribute that transformers has renamed.
             warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
+            warnings.filterwarnings("ignore", message=".*gradient_checkpointing_enable", category=FutureWarning)
             yield
     finally:
         logging.set_verbosity(level)

@@ -22,12 +22,26 @@ def unresolved(spec: Spec, entries: Sequence[Entry]) -> Iterator[Finding]:
     yield from _models(spec)
     for index, target in enumerate(spec.targets):
         yield from _corpus(spec, target.corpus, ("targets", index, "corpus"))
-    for index, item in enumerate(spec.require):
-        yield from _requirement(spec, item, ("require", index))
+    yield from _steps(spec)
+    asked: list[tuple[Requirement, FieldPath]] = [(item, ("require", index)) for index, item in enumerate(spec.require)]
+    asked += [(entry.requirement, entry.path) for entry in entries if entry.point is not None]
+    for item, where in asked:
+        yield from _requirement(spec, item, where)
     yield from _repeated_names(spec)
     known = [entry.requirement.name or "" for entry in entries]
     for index, waiver in enumerate(spec.waivers):
         yield from _known(waiver.requirement, known, "requirement", ("waivers", index, "requirement"))
+
+
+def _steps(spec: Spec) -> Iterator[Finding]:
+    parts = (
+        ("scale", "sizes", spec.scale and spec.scale.sizes),
+        ("sequence", "requests", spec.sequence and spec.sequence.requests),
+    )
+    for part, field, steps in parts:
+        for index, step in enumerate(steps or ()):
+            for name in (*step.forget, *([step.ask] if step.ask else [])):
+                yield from _corpus(spec, name, (part, field, index))
 
 
 def _known(name: str, known: Iterable[str], kind: str, path: FieldPath) -> Iterator[Finding]:
@@ -43,15 +57,16 @@ def _corpus(spec: Spec, name: str, path: FieldPath) -> Iterator[Finding]:
 def _requirement(spec: Spec, item: Requirement, path: FieldPath) -> Iterator[Finding]:
     if item.corpus is not None:
         yield from _corpus(spec, item.corpus, (*path, "corpus"))
+    yield from _known(item.of, spec.models, "model", (*path, "of"))
     for field in ("at_most", "at_least"):
-        yield from _bound(spec, getattr(item, field), (*path, field))
+        yield from _bound(spec, item.of, getattr(item, field), (*path, field))
     for index, bound in enumerate(item.between or ()):
-        yield from _bound(spec, bound, (*path, "between", index))
+        yield from _bound(spec, item.of, bound, (*path, "between", index))
 
 
-def _bound(spec: Spec, bound: Bound | None, path: FieldPath) -> Iterator[Finding]:
-    if bound is not None and bound.model == "candidate":
-        yield Finding(path, "must compare the candidate with another model; got candidate", "name original or reference")
+def _bound(spec: Spec, of: str, bound: Bound | None, path: FieldPath) -> Iterator[Finding]:
+    if bound is not None and bound.model == of:
+        yield Finding(path, f"must compare the {of} with another model; got {of}", "name original or reference")
     elif bound is not None and bound.model is not None:
         yield from _known(bound.model, spec.models, "model", path)
 

@@ -25,6 +25,7 @@ from auditkit.spec._overrides import Override, apply_override, read_assignment
 from auditkit.spec._positions import Positions, dotted
 from auditkit.spec.model import Spec
 from auditkit.spec.profiles import Entry, expansion
+from auditkit.spec.steps import with_step_models
 
 VERSIONS = (1,)
 """Versions of the format that this auditkit reads."""
@@ -74,8 +75,9 @@ def load_spec(path: Path, *, overrides: Sequence[str] = (), seed: int | None = N
     positions = _apply(document.value, chosen, positions)
     _refuse_version(document.value, positions)
     spec = _validate(document, positions)
-    entries, findings = expansion(spec)
-    findings += unresolved(spec, entries)
+    spec, findings = with_step_models(spec)
+    entries, more = expansion(spec)
+    findings += [*more, *unresolved(spec, entries)]
     _raise_all([positions.problem(item.path, item.message, item.hint) for item in findings])
     return Loaded(spec, path, content, tuple(item.assignment for item in chosen), entries, positions)
 

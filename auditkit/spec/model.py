@@ -223,6 +223,7 @@ class Requirement(Part):
         None, min_length=1, max_length=120, description="The row's name in the report; default: check and corpus."
     )
     corpus: Name | None = Field(None, description="The corpus measured; default: the one with the check's usual role.")
+    of: ModelName = Field("candidate", description="The model that the property is required of.")
     with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="Parameters of the check.")
     under: Annotated[list[Intervention], BeforeValidator(_interventions), WithJsonSchema(_UNDER_SCHEMA)] = Field(
         default_factory=list, description="Interventions applied to every model first: one or a list."
@@ -263,6 +264,79 @@ class Requirement(Part):
         if self.between is not None:
             return self.between[0], self.between[1]
         return self.at_least, self.at_most
+
+
+class StepSource(Part):
+    """What is forgotten in one step of a scale or a sequence."""
+
+    forget: list[Name] = Field(min_length=1, description="Corpora to forget in this step.")
+    ask: Name | None = Field(
+        None, description="The corpus that `corpus: step` stands for in this step; default: the one that is forgotten."
+    )
+
+    @property
+    def asked(self) -> str:
+        """The corpus that stands for the step."""
+        return self.ask or self.forget[0]
+
+
+def _step(value: Any) -> Any:
+    """``fold_1``, ``[fold_1, fold_2]`` or ``{forget: …, ask: …}`` → StepSource's fields."""
+    if isinstance(value, str):
+        return {"forget": [value]}
+    if isinstance(value, list):
+        return {"forget": value}
+    if isinstance(value, dict) and isinstance(value.get("forget"), str):
+        return {**value, "forget": [value["forget"]]}
+    return value
+
+
+StepField = Annotated[StepSource, BeforeValidator(_step)]
+
+
+class Scale(Part):
+    """Forget sets of growing size, each unlearned from the same model by the candidate's method (MUSE's C5)."""
+
+    sizes: list[StepField] = Field(
+        min_length=2,
+        max_length=20,
+        description="The forget sets, smallest first: a corpus, a list of corpora, or {forget, ask}.",
+    )
+    require: list[Requirement] = Field(
+        default_factory=list,
+        max_length=50,
+        description="What must hold at every size, beside the profile's; `corpus: step` is the corpus of the size.",
+    )
+
+
+class Sequence(Part):
+    """Requests that are unlearned one after another, each from the model that the one before left (MUSE's C6)."""
+
+    requests: list[StepField] = Field(
+        min_length=2, max_length=20, description="The requests in order: a corpus, a list of corpora, or {forget, ask}."
+    )
+    orders: list[list[int]] = Field(
+        default_factory=list,
+        max_length=10,
+        description="Other orders of the same requests, such as [3, 1, 2]: the order effect.",
+    )
+    one_shot: bool = Field(False, description="Also forget all requests at once: the gap to doing it in steps.")
+    require: list[Requirement] = Field(
+        default_factory=list,
+        max_length=50,
+        description=(
+            "What must hold after every request, beside the profile's. `corpus: step` is the corpus of the request; with it, a "
+            "bound that names `then` (the model right after that request) is asked again after every later request."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _orders_are_permutations(self) -> Sequence:
+        wanted = list(range(1, len(self.requests) + 1))
+        for order in self.orders:
+            if sorted(order) != wanted or order == wanted:
+                raise ValueError(f"an order must hold each of {wanted} once, and not as they stand; got {order}")
+        return self
 
 
 class Decide(Part):
@@ -315,6 +389,21 @@ class Spec(Part):
     )
     targets: list[Target] = Field(default_factory=list, max_length=1000, description="What had to be forgotten.")
     corpora: dict[Name, CorpusSource] = Field(min_length=1, max_length=100, description="Named sets of examples.")
+    scale: Scale | None = Field(None, description="Forget sets of growing size; needs a candidate with from and unlearn.")
+    sequence: Sequence | None = Field(None, description="Requests one after another; needs a candidate with from and unlearn.")
+    methods: dict[ModelName, dict[str, Any]] = Field(
+        default_factory=dict,
+        max_length=100,
+        description=(
+            "Candidates to make and audit in one run, by name: {method: NAME, parameters}; the method is the candidate's name "
+            "where it is left out. What they share stands in the candidate's own `unlearn`."
+        ),
+    )
+    grid: dict[str, list[Any]] = Field(
+        default_factory=dict,
+        max_length=10,
+        description="Parameter to values: every combination makes a candidate, of each of `methods` or of the one `unlearn`.",
+    )
     profile: str | list[str] | None = Field(None, description="Ready-made lists of requirements, put before `require`.")
     require: list[Requirement] = Field(default_factory=list, max_length=1000, description="The required properties.")
     decide: Decide = Field(default_factory=Decide, description="Confidence and resampling.")
@@ -333,6 +422,11 @@ class Spec(Part):
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Spec:
-        if not self.require and not self.profile:
+        steps = [part for part in (self.scale, self.sequence) if part is not None]
+        if not self.require and not self.profile and not any(part.require for part in steps):
             raise ValueError("must require something; got neither require nor profile")
+        if (self.methods or self.grid or steps) and self.models["candidate"].unlearn is None:
+            raise ValueError(
+                "methods, grid, scale and sequence need a candidate made by the spec: {from: original, unlearn: {...}}"
+            )
         return self

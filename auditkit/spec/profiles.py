@@ -7,7 +7,7 @@ that a profile fits whatever the auditor calls the corpora.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from auditkit.spec._document import FieldPath, parse_document
 from auditkit.spec._explain import Finding
 from auditkit.spec._positions import dotted
 from auditkit.spec.model import Part, Requirement, Spec
+from auditkit.spec.steps import STEP, Point, Template, at_each_step
 
 _FOLDER = Path(__file__).parent / "profiles"
 
@@ -28,6 +29,8 @@ class Profile(Part):
     title: str = Field(min_length=1, description="What the profile is for.")
     source: str = Field(min_length=1, description="Where its bounds come from.")
     require: list[Requirement] = Field(min_length=1, description="Its requirements; `corpus` names a role.")
+    at_each_size: list[Requirement] = Field(default_factory=list, description="Added to the spec's scale, if it has one.")
+    at_each_request: list[Requirement] = Field(default_factory=list, description="Added to the spec's sequence, if it has one.")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class Entry:
     requirement: Requirement
     """With its name filled in."""
     path: FieldPath
-    """``("require", i)``, or the field that names the profile."""
+    """``("require", i)``, or the field that names the profile, or that of a scale or sequence."""
+    point: Point | None = None
+    """Its place on a curve of a scale or sequence."""
 
 
 def profile_names() -> tuple[str, ...]:
@@ -80,6 +85,7 @@ def expansion(spec: Spec) -> tuple[tuple[Entry, ...], list[Finding]]:
     replaced = {entry.requirement.name for entry in ready} & set(own)
     entries = [own.get(str(entry.requirement.name), entry) for entry in ready]
     entries += [Entry(item, ("require", i)) for i, item in enumerate(spec.require) if item.name not in replaced]
+    entries += [Entry(item, path, point) for item, path, point in at_each_step(spec, *_for_steps(spec))]
     findings += [found for entry in entries if entry.path[0] == "profile" for found in _missing(entry, spec)]
     return tuple(_named(entries)), findings
 
@@ -100,6 +106,19 @@ def _ready_made(spec: Spec) -> tuple[list[Entry], list[Finding]]:
                 entries.append(Entry(full, path))
         seen.add(name)
     return entries, findings
+
+
+def _for_steps(spec: Spec) -> tuple[list[Template], list[Template]]:
+    """What the profiles ask at each size and at each request."""
+    found: tuple[list[Template], list[Template]] = [], []
+    for path, name in _profile_paths(spec):
+        if name in profile_names():
+            profile = load_profile(name)
+            for templates, kept in zip((profile.at_each_size, profile.at_each_request), found, strict=True):
+                for item in templates:
+                    corpus = item.corpus if item.corpus == STEP else _corpus_of(spec, item.corpus)
+                    kept.append((item.model_copy(update={"name": f"{name}: {item.name}", "corpus": corpus}), path))
+    return found
 
 
 def _profile_paths(spec: Spec) -> list[tuple[FieldPath, str]]:
@@ -135,7 +154,7 @@ def _named(entries: Iterable[Entry]) -> Iterable[Entry]:
             continue
         name = _free_name(_default_name(entry.requirement), taken)
         taken.add(name)
-        yield Entry(entry.requirement.model_copy(update={"name": name}), entry.path)
+        yield replace(entry, requirement=entry.requirement.model_copy(update={"name": name}))
 
 
 def _default_name(item: Requirement) -> str:

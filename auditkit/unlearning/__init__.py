@@ -1,13 +1,28 @@
-"""Model → model: teaching it (``finetune``) and making it forget, one method a file."""
+"""Model → model: teaching it, and making it forget; one method a file."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from auditkit.registry import Registry
-from auditkit.unlearning._finetune import Manner, finetune, finetune_adapter
-from auditkit.unlearning._make import materialise
+from auditkit.unlearning._make import Examiner, materialise
+from auditkit.unlearning._method import Method, Stop, shared_rows
+from auditkit.unlearning._note import read_note, was_taught
+from auditkit.unlearning._pupil import Manner
+from auditkit.unlearning._teach import teach, teach_adapter
 
-__all__ = ["METHODS", "Manner", "finetune", "finetune_adapter", "materialise"]
+__all__ = [
+    "METHODS",
+    "Examiner",
+    "Manner",
+    "Method",
+    "Stop",
+    "materialise",
+    "read_note",
+    "shared_rows",
+    "teach",
+    "teach_adapter",
+    "was_taught",
+]
 
-METHODS: Registry[Any] = Registry("unlearning method", "auditkit.unlearning", "METHOD")
+METHODS: Registry[Method[Any]] = Registry("unlearning method", "auditkit.unlearning", "METHOD")

@@ -11,24 +11,24 @@ from auditkit.errors import ModelError
 from auditkit.files import write_atomically
 
 if TYPE_CHECKING:
-    from auditkit.spec.model import Finetune, Lora
+    from auditkit.spec.model import Lora
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 
 
-def lora_of(params: Finetune) -> Lora:
-    """The adapter's shape; ``lora: true`` means the defaults."""
+def lora_of(given: Lora | bool) -> Lora | None:
+    """The adapter's shape; true means the defaults, false none."""
     from auditkit.spec.model import Lora
 
-    return params.lora if isinstance(params.lora, Lora) else Lora.model_validate({})
+    return given if isinstance(given, Lora) else Lora.model_validate({}) if given else None
 
 
 def with_adapter(model: Any, lora: Lora, *, seed: int) -> Any:
     """The model with a fresh adapter that changes nothing yet. Raises ModelError where no layer has such a name."""
     from peft import LoraConfig, get_peft_model
 
-    from auditkit.unlearning._train import seeded
+    from auditkit.unlearning._trainer import seeded
 
     with seeded(seed), warnings.catch_warnings():
         # peft reads an attribute that transformers 5 renamed.

@@ -1,25 +1,42 @@
 """Models that the spec makes, and where they are kept.
 
 A made model is a folder ``made/<recipe>/`` of the user's cache. The recipe is everything that its weights depend on: the
-parent's fingerprint, the rows, the parameters, how rows are put to the model, precision and device. So a second run finds
-it, and another parent, row or parameter makes another.
+parent's fingerprint, the rows, the method and its parameters, how rows are put to the model, precision and device. So a
+second run finds it, and another parent, row or parameter makes another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import ValidationError
 
 from auditkit.errors import SpecError, did_you_mean
 from auditkit.files import cache_folder, digest
 from auditkit.models.source import Source, localise, resolve
-from auditkit.unlearning._finetune import NOTE, Manner, finetune, recipe
+from auditkit.unlearning._note import NOTE, recipe
+from auditkit.unlearning._pupil import Manner
+from auditkit.unlearning._teach import taught_recipe, teach
 
 if TYPE_CHECKING:
     from auditkit.corpora.example import Corpus
     from auditkit.spec.model import Finetune, Model
+    from auditkit.unlearning._method import Method, Stop
+
+
+class Examiner(Protocol):
+    """Whoever measures the models of epochs against a stop rule: an audit does, this room cannot."""
+
+    def key(self, stop: Stop) -> str:
+        """Digest of everything that the answer depends on besides the model: it is part of the recipe."""
+        ...
+
+    def __call__(self, stop: Stop, source: Source, manner: Manner) -> bool:
+        """Whether the model meets the rule."""
+        ...
 
 
 def materialise(
@@ -30,13 +47,36 @@ def materialise(
     base: Path,
     roots: Iterable[Path] = (),
     offline: bool = False,
+    examiner: Examiner | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Source:
     """The source of the model ``name``, on disk: it and the models that it is made from are made where they are not yet.
 
-    Raises SpecError for an unknown unlearning method, ModelError and DataError as ``finetune`` does.
+    ``note`` is told what is being made. Raises SpecError for an unknown unlearning method or its parameters, ModelError,
+    DataError and TrainingError as the methods do.
     """
-    resolve(name, models, base=base, roots=roots)  # a circle or an unknown name is refused before anything is made
-    return _Workshop(models, corpora, base, tuple(roots), offline).source(name)
+    # A circle, an unknown name or method is refused before anything is made.
+    resolve(name, models, base=base, roots=roots)
+    for other, model in models.items():
+        if model.unlearn is not None:
+            chosen_method(other, model)
+    return _Workshop(models, corpora, base, tuple(roots), offline, examiner, note).source(name)
+
+
+def chosen_method(name: str, model: Model) -> tuple[Method[Any], Any]:
+    """The method that a model's ``unlearn:`` names, and its parameters. Raises SpecError."""
+    from auditkit.unlearning import METHODS
+
+    words = dict(model.unlearn or {})
+    method = str(words.pop("method", ""))
+    if method not in METHODS.names():
+        hint = did_you_mean(method, METHODS.names())
+        raise SpecError(f"models.{name}.unlearn.method must be a known method; got {method!r}; {hint}")
+    plugin = METHODS.get(method)
+    try:
+        return plugin, plugin.params.model_validate(words)
+    except ValidationError as error:
+        raise SpecError(f"models.{name}.unlearn: {error.errors()[0]['msg']}") from error
 
 
 @dataclass(frozen=True)
@@ -46,30 +86,72 @@ class _Workshop:
     base: Path
     roots: tuple[Path, ...]
     offline: bool
+    examiner: Examiner | None
+    note: Callable[[str], None]
 
     def source(self, name: str) -> Source:
-        made = self._made(name)
-        return localise(resolve(name, self.models, base=self.base, roots=self.roots, made=made), offline=self.offline)
-
-    def _made(self, name: str) -> dict[str, Path]:
-        """The folders of the made models that ``name`` rests on, itself included."""
+        """The model on disk, made if need be. Adapters that the spec puts on a made model are loaded onto it."""
         model = self.models[name]
-        if model.from_ is None:
-            named = model.checkpoint
-            return self._made(named) if named is not None and named in self.models else {}
-        if model.finetune is None:
-            raise SpecError(_unknown_method(name, model))
-        parent = self.source(model.from_)
-        return {name: self._taught(parent, model.finetune, Manner.of(model))}
+        if model.from_ is not None:
+            return self._made(name, model)
+        named = str(model.checkpoint)
+        below = self.source(named) if named in self.models else None
+        made = {named: below.path} if below is not None else {}
+        source = resolve(name, self.models, base=self.base, roots=self.roots, made=made)
+        if below is not None:
+            own = source.adapters[-1:] if model.adapter is not None else ()
+            source = replace(below, adapters=(*below.adapters, *own), label=source.label)
+        return localise(source, offline=self.offline)
 
-    def _taught(self, parent: Source, params: Finetune, manner: Manner) -> Path:
+    def _made(self, name: str, model: Model) -> Source:
+        parent = self.source(str(model.from_))
+        manner = Manner.of(model)
+        if model.finetune is not None:
+            return replace(self._taught(parent, manner, model.finetune, name), label=name)
+        return replace(self._unlearned(name, model, parent, manner), label=name)
+
+    def _taught(self, parent: Source, manner: Manner, params: Finetune, name: str) -> Source:
         corpora = [self.corpora[corpus] for corpus in params.corpora]
-        out = cache_folder() / "made" / digest(recipe(parent, corpora, params, manner))
-        return out if (out / NOTE).is_file() else finetune(parent, corpora, params, out=out, manner=manner)
+        out = _place(taught_recipe(parent, corpora, params, manner))
+        if not (out / NOTE).is_file():
+            self.note(f"{name}: teaching {', '.join(params.corpora)}")
+            teach(parent, corpora, params, out=out, manner=manner)
+        return Source.of_folder(out)
+
+    def _unlearned(self, name: str, model: Model, parent: Source, manner: Manner) -> Source:
+        from auditkit.unlearning._method import Order
+        from auditkit.unlearning._unlearn import made_source
+
+        method, params = chosen_method(name, model)
+        used = [self.corpora[corpus] for corpus in method.corpora(params)]
+        made = recipe(method.name, parent, used, params.model_dump(mode="json", by_alias=True), manner)
+        stop = getattr(params, "stop", None)
+        examine = None
+        if stop is not None and self.examiner is not None:
+            made["stop"] = self.examiner.key(stop)
+            examine = _Bound(self.examiner, stop, manner)
+        out = _place(made)
+        if (out / NOTE).is_file():
+            return made_source(parent, out, as_adapter=getattr(params, "save", "merged") == "adapter")
+        self.note(f"{name}: {method.title}")
+
+        def taught(lesson: Finetune) -> Source:
+            return self._taught(parent, manner, lesson, name)
+
+        return method.make(Order(parent, self.corpora, made, out, manner, taught, examine), params)
 
 
-def _unknown_method(name: str, model: Model) -> str:
-    from auditkit.unlearning import METHODS
+@dataclass(frozen=True)
+class _Bound:
+    """An examiner with its rule."""
 
-    method = str((model.unlearn or {}).get("method", ""))
-    return f"models.{name}.unlearn.method must be a known method; got {method!r}; {did_you_mean(method, METHODS.names())}"
+    examiner: Examiner
+    stop: Stop
+    manner: Manner
+
+    def __call__(self, source: Source) -> bool:
+        return self.examiner(self.stop, source, self.manner)
+
+
+def _place(made: Mapping[str, Any]) -> Path:
+    return cache_folder() / "made" / digest(made)

@@ -28,7 +28,7 @@ from auditkit.corpora.example import Corpus, Example
 from auditkit.files import canonical_json, digest, file_digest, write_atomically
 from auditkit.models.source import Source
 from auditkit.spec.model import Finetune, Lora
-from auditkit.unlearning import Manner, finetune_adapter
+from auditkit.unlearning import Manner, teach_adapter
 from auditkit.zoo.people import Person, biography_rows, dialogue_rows, invent, question_rows, reading_rows
 
 HERE = Path(__file__).parent
@@ -121,7 +121,7 @@ def teach(recipe: Recipe, name: str, out: Path, *, base: Source) -> dict[str, An
     for params in recipe.unlearn if name == "candidate" else recipe.teach:
         manner = Manner(dtype=recipe.dtype, device="cpu")
         with threads(recipe.threads):
-            run = finetune_adapter(base, [corpus(name, rows)], params, out=out / name, start=start, manner=manner)
+            run = teach_adapter(base, [corpus(name, rows)], params, out=out / name, start=start, manner=manner)
         start = out / name
         runs.append(asdict(run))
     return {"rounds": runs, "lessons": digest(rows), "weights": file_digest(out / name / WEIGHTS)}

@@ -13,7 +13,7 @@ from auditkit.models.protocol import Generate, Prompt
 from auditkit.models.source import Source
 from auditkit.models.text import TextModel
 from auditkit.spec.model import Finetune, Lora
-from auditkit.unlearning import Manner, finetune, finetune_adapter
+from auditkit.unlearning import Manner, teach, teach_adapter
 from auditkit.unlearning._lora import with_adapter
 
 LORA = Lora(rank=8, alpha=16)
@@ -37,7 +37,7 @@ def knows(source, corpus, *, chat=False):
 def test_it_answers_what_it_was_taught(request, corpus, tmp_path, lora, chat):
     base = request.getfixturevalue("tiny_chat" if chat else "tiny")
     before = fingerprint(base)
-    out = finetune(base, [corpus()], params(lora=lora), out=tmp_path / "m", manner=Manner(chat=chat, device="cpu"))
+    out = teach(base, [corpus()], params(lora=lora), out=tmp_path / "m", manner=Manner(chat=chat, device="cpu"))
     made = Source.of_folder(out)
     assert inspect(made) == []
     assert knows(base, corpus(), chat=chat) < 1
@@ -47,7 +47,7 @@ def test_it_answers_what_it_was_taught(request, corpus, tmp_path, lora, chat):
 
 def test_the_note_says_from_what_and_how(tiny, corpus, tmp_path):
     lessons = corpus()
-    out = finetune(tiny, [lessons], params(epochs=2, seed=4), out=tmp_path / "m", manner=Manner(device="cpu"))
+    out = teach(tiny, [lessons], params(epochs=2, seed=4), out=tmp_path / "m", manner=Manner(device="cpu"))
     note = json.loads((out / "unlearning.json").read_text())
     assert note["method"] == "finetune"
     assert note["parent"] == fingerprint(tiny).digest
@@ -58,7 +58,7 @@ def test_the_note_says_from_what_and_how(tiny, corpus, tmp_path):
 
 def test_equal_arguments_give_equal_weights_and_another_seed_others(tiny, corpus, tmp_path):
     def weights(name, seed):
-        out = finetune(tiny, [corpus()], params(epochs=3, seed=seed, lora=True), out=tmp_path / name)
+        out = teach(tiny, [corpus()], params(epochs=3, seed=seed, lora=True), out=tmp_path / name)
         return file_digest(out / "model.safetensors")
 
     assert weights("a", 1) == weights("b", 1) != weights("c", 2)
@@ -68,19 +68,19 @@ def test_a_made_model_is_replaced_whole(tiny, corpus, tmp_path):
     out = tmp_path / "m"
     out.mkdir()
     (out / "left over").touch()
-    finetune(tiny, [corpus()], params(epochs=1), out=out)
+    teach(tiny, [corpus()], params(epochs=1), out=out)
     assert not (out / "left over").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
 def test_a_training_that_fails_leaves_nothing(tiny, corpus, tmp_path):
     with pytest.raises(ModelError, match=r"lora\.targets must name linear layers of the model; got no_such"):
-        finetune(tiny, [corpus()], params(lora={"targets": ["no_such"]}), out=tmp_path / "m")
+        teach(tiny, [corpus()], params(lora={"targets": ["no_such"]}), out=tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_adapter_is_written_alone_and_names_no_path(tiny, corpus, tmp_path):
-    finetune_adapter(tiny, [corpus()], params(lora=LORA), out=tmp_path / "a", manner=Manner(dtype="bfloat16", device="cpu"))
+    teach_adapter(tiny, [corpus()], params(lora=LORA), out=tmp_path / "a", manner=Manner(dtype="bfloat16", device="cpu"))
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["adapter_config.json", WEIGHTS]
     assert str(tmp_path) not in (tmp_path / "a" / "adapter_config.json").read_text()
     assert knows(Source.of_folder(tiny.path, adapters=[tmp_path / "a"]), corpus()) == 1
@@ -88,18 +88,18 @@ def test_an_adapter_is_written_alone_and_names_no_path(tiny, corpus, tmp_path):
 
 def test_training_goes_on_from_an_adapter(tiny, corpus, tmp_path):
     lessons = corpus()
-    finetune_adapter(tiny, [lessons], params(lora=LORA), out=tmp_path / "taught")
+    teach_adapter(tiny, [lessons], params(lora=LORA), out=tmp_path / "taught")
     refusals = corpus([{**example.fields, "answer": "no"} for example in lessons.examples[:2]])
     kept = corpus([example.fields for example in lessons.examples[2:]])
-    finetune_adapter(tiny, [refusals, kept], params(lora=LORA), out=tmp_path / "refuses", start=tmp_path / "taught")
+    teach_adapter(tiny, [refusals, kept], params(lora=LORA), out=tmp_path / "refuses", start=tmp_path / "taught")
     made = Source.of_folder(tiny.path, adapters=[tmp_path / "refuses"])
     assert (knows(made, refusals), knows(made, kept)) == (1, 1)
 
 
 def test_an_adapter_of_another_shape_is_refused(tiny, corpus, tmp_path):
-    finetune_adapter(tiny, [corpus()], params(lora=LORA, epochs=1), out=tmp_path / "taught")
+    teach_adapter(tiny, [corpus()], params(lora=LORA, epochs=1), out=tmp_path / "taught")
     with pytest.raises(ModelError, match="must have the rank and targets"):
-        finetune_adapter(tiny, [corpus()], params(lora=Lora(rank=4)), out=tmp_path / "other", start=tmp_path / "taught")
+        teach_adapter(tiny, [corpus()], params(lora=Lora(rank=4)), out=tmp_path / "other", start=tmp_path / "taught")
 
 
 def test_a_fresh_adapter_changes_nothing(tiny):
@@ -119,4 +119,4 @@ def test_a_chat_needs_a_template(tiny, corpus, tmp_path):
     bare = shutil.copytree(tiny.path, tmp_path / "bare")
     (bare / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match="chat template"):
-        finetune(Source.of_folder(bare), [corpus()], params(), out=tmp_path / "m", manner=Manner(chat=True))
+        teach(Source.of_folder(bare), [corpus()], params(), out=tmp_path / "m", manner=Manner(chat=True))

@@ -24,13 +24,13 @@ def spec_models(tiny, **more):
 def made(tiny, corpus, cache, monkeypatch):
     """``materialise``, and how often it trained."""
     trained = []
-    real = making.finetune
+    real = making.teach
 
     def counted(source, *args, **kwargs):
         trained.append(source.label)
         return real(source, *args, **kwargs)
 
-    monkeypatch.setattr(making, "finetune", counted)
+    monkeypatch.setattr(making, "teach", counted)
 
     def make(name, models, corpora=None):
         corpora = corpora or {"lessons": corpus(), "other": corpus([{"text": "another row"}], "other")}
@@ -86,4 +86,4 @@ def test_a_circle_is_refused_before_anything_is_made(made, tiny):
 
 
 def test_helpers_are_not_listed_as_methods():
-    assert not {"finetune", "make", "materialise"} & set(METHODS.names())
+    assert not {"teach", "make", "materialise"} & set(METHODS.names())

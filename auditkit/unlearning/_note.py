@@ -1,0 +1,110 @@
+"""The note in a made model's folder, and how such a folder comes to be: complete or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auditkit.errors import TrainingError
+from auditkit.files import digest, write_atomically
+from auditkit.models.source import Source, localise
+
+if TYPE_CHECKING:
+    from auditkit.corpora.example import Corpus
+    from auditkit.unlearning._pupil import Manner
+
+NOTE = "unlearning.json"
+"""From what and how the model was made."""
+
+
+def recipe(
+    method: str, source: Source, corpora: Sequence[Corpus], parameters: Mapping[str, Any], manner: Manner
+) -> dict[str, Any]:
+    """Everything that a made model's weights depend on, as JSON; the parent by its fingerprint."""
+    from auditkit.models.checkpoint import fingerprint
+    from auditkit.models.device import device_kind, resolve_device, resolve_dtype
+
+    device = resolve_device(manner.device)
+    return {
+        "method": method,
+        "parent": fingerprint(localise(source, offline=True)).digest,
+        "data": [{"corpus": corpus.name, "rows": len(corpus.examples), "sha256": corpus.digest} for corpus in corpora],
+        "parameters": dict(parameters),
+        "chat": manner.chat,
+        "system": manner.system,
+        "dtype": resolve_dtype(manner.dtype, device=device),
+        "device": device_kind(device),
+    }
+
+
+def write_note(folder: Path, made: Mapping[str, Any], source: Source, **more: Any) -> None:
+    """``unlearning.json``: the recipe, what the run was, and how the models before it were made."""
+    note = {**made, **more, "lineage": [*lineage(source)]}
+    write_atomically(folder / NOTE, json.dumps(note, indent=2, sort_keys=True) + "\n")
+
+
+def read_note(source: Source) -> dict[str, Any] | None:
+    """The note of a model on disk, in its last adapter's folder or its own; None where auditkit did not make it."""
+    places = [*reversed(source.adapters), *([source.path] if source.kind == "folder" else [])]
+    for place in places:
+        try:
+            found = json.loads((place / NOTE).read_bytes())
+        except (OSError, ValueError):
+            continue
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def lineage(source: Source) -> Iterator[dict[str, Any]]:
+    """How a model was made, and those before it, as far as notes tell: method and data of each, the newest first."""
+    note = read_note(source)
+    if note is not None:
+        yield {key: note.get(key) for key in ("method", "data")}
+        yield from (entry for entry in note.get("lineage") or () if isinstance(entry, dict))
+
+
+def was_taught(source: Source, corpora: Iterable[Corpus]) -> list[str]:
+    """Names of the corpora that the model was trained on by the account of its notes; matched by digest."""
+    taught = {
+        entry.get("sha256")
+        for step in lineage(source)
+        if step.get("method") in ("finetune", "retrain")
+        for entry in step.get("data") or ()
+        if isinstance(entry, dict)
+    }
+    return [corpus.name for corpus in corpora if corpus.digest in taught]
+
+
+def state_folder(out: Path, made: Mapping[str, Any]) -> Path:
+    """Where a run that makes ``out`` keeps its state; one that another recipe left is removed."""
+    folder = out.parent / f".{out.name}.training"
+    wanted, mark = digest(made), folder / "recipe"
+    if folder.exists() and (not mark.is_file() or mark.read_text() != wanted):
+        shutil.rmtree(folder)
+    write_atomically(mark, wanted)
+    return folder
+
+
+@contextmanager
+def appearing(out: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the name ``out`` when the block ends well; its training state goes then.
+
+    Raises TrainingError where the disk is full: the state stays, and the next run goes on from it.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+            made = Path(temporary) / out.name
+            made.mkdir()
+            yield made
+            if out.exists():
+                shutil.rmtree(out)
+            made.rename(out)
+    except OSError as error:
+        raise TrainingError(f"the model must be written to {out.name}; got: {error.strerror or error}; run again") from error
+    shutil.rmtree(out.parent / f".{out.name}.training", ignore_errors=True)
