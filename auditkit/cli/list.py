@@ -33,7 +33,7 @@ def _attacks() -> list[str]:
 def _methods() -> list[str]:
     from auditkit.unlearning import METHODS
 
-    return list(METHODS.names())
+    return [f"{name:26}{METHODS.get(name).summary}" for name in METHODS.names()]
 
 
 def _profiles() -> list[str]:

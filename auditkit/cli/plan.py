@@ -22,11 +22,25 @@ if TYPE_CHECKING:
 def command(**given: Any) -> None:
     """Loads tokenizers, no weights."""
     from auditkit.evidence.audit import plan_of
-    from auditkit.evidence.prepare import prepare
+    from auditkit.evidence.sweep import audits
 
-    audit = prepare(given["spec"], options(**given))
-    for line in (*_requirements(audit), "", *_cost(plan_of(audit))):
-        click.echo(line)
+    audited = audits(given["spec"], options(**given))
+    for name, audit in audited.items():
+        if name:
+            click.echo(f"\ncandidate {name}")
+        for line in (*_requirements(audit), "", *_made(audit), *_cost(plan_of(audit))):
+            click.echo(line)
+
+
+def _made(audit: Audit) -> Iterator[str]:
+    """Models that the spec makes: how, on how many rows. What they cost is known only when they are made."""
+    from auditkit.evidence.subjects import to_be_made
+
+    lines = list(to_be_made(audit))
+    if lines:
+        yield "Models that the spec makes (once; found again by their recipe):"
+        yield from (f"  {line}" for line in lines)
+        yield ""
 
 
 def _requirements(audit: Audit) -> Iterator[str]:

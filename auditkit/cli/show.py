@@ -1,7 +1,8 @@
-"""``auditkit show``: one check or profile in full."""
+"""``auditkit show``: one check, unlearning method or profile in full."""
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from typing import Any
 
@@ -11,22 +12,28 @@ from auditkit.errors import UserError, did_you_mean
 
 
 @click.command(
-    short_help="Show one check or profile in full.",
-    help="Show one check (what it measures, parameters, source, limits) or one profile (its requirements).",
+    short_help="Show one check, method or profile in full.",
+    help=(
+        "Show one check (what it measures, parameters, source, limits), one unlearning method (what it does, parameters, "
+        "source, limits) or one profile (its requirements)."
+    ),
 )
 @click.argument("name")
 def command(name: str) -> None:
     """Raises UserError for an unknown name."""
     from auditkit.checks import CHECKS
     from auditkit.spec.profiles import load_profile, profile_names
+    from auditkit.unlearning import METHODS
 
     if name in CHECKS.names():
         click.echo(_check(CHECKS.get(name)))
+    elif name in METHODS.names():
+        click.echo(_method(METHODS.get(name)))
     elif name in profile_names():
         click.echo(_profile(name, load_profile(name)))
     else:
-        known = (*CHECKS.names(), *profile_names())
-        raise UserError(f"no check or profile is called {name!r}; {did_you_mean(name, known)}")
+        known = (*CHECKS.names(), *METHODS.names(), *profile_names())
+        raise UserError(f"no check, method or profile is called {name!r}; {did_you_mean(name, known)}")
 
 
 def _check(check: Any) -> str:
@@ -45,11 +52,35 @@ def _check(check: Any) -> str:
         "",
         "  parameters (under `with:`)",
     ]
-    for key, field in check.params.model_fields.items():
-        lines.append(f"    {key}: {field.get_default(call_default_factory=True)!r}")
-        lines.extend(_wrap(field.description or "", "      "))
+    lines += _parameters(check.params)
     lines += ["", "  source", *_wrap(check.source, "    "), "", "  what it cannot show", *_wrap(check.limits, "    ")]
     return "\n".join(lines)
+
+
+def _method(method: Any) -> str:
+    lines = [
+        f"{method.name}: {method.title}",
+        "",
+        *_wrap(method.summary),
+        *_wrap(inspect.getdoc(type(method)) or ""),
+        "",
+        f"  meant as   {method.intent} (as its authors mean it; an audit says what it came to)",
+        f"  acts on    {method.level}",
+        "",
+        "  parameters (under `unlearn:`)",
+        *_parameters(method.params),
+    ]
+    lines += ["", "  source", *_wrap(method.source, "    "), "", "  what is known to go wrong", *_wrap(method.limits, "    ")]
+    return "\n".join(lines)
+
+
+def _parameters(params: Any) -> list[str]:
+    lines: list[str] = []
+    for key, field in params.model_fields.items():
+        default = "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
+        lines.append(f"    {field.alias or key}: {default if len(default) < 80 else default[:77] + '...'}")
+        lines.extend(_wrap(field.description or "", "      "))
+    return lines
 
 
 def _profile(name: str, profile: Any) -> str:

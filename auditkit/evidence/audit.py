@@ -26,7 +26,7 @@ from auditkit.evidence.excerpts import excerpts
 from auditkit.evidence.prepare import Audit, Job, asked_models
 from auditkit.evidence.results import Results, RunDoc, WorkDoc
 from auditkit.evidence.secrets import audit_key
-from auditkit.evidence.subjects import Subjects, fingerprinted, made_models, open_model
+from auditkit.evidence.subjects import Subjects, fingerprinted, made_models, open_model, planned
 from auditkit.evidence.values import ValuesDoc
 from auditkit.files import digest
 from auditkit.measurement.forecast import Forecast, forecast
@@ -121,10 +121,10 @@ def run(
 
 
 def plan_of(audit: Audit) -> list[Forecast]:
-    """What a run would ask, and what of it is recorded already. Loads tokenizers, no weights."""
+    """What a run would ask, and what of it is recorded already. Loads tokenizers, no weights, and makes no model."""
     from auditkit.models.text import TextCosts
 
-    subjects = fingerprinted(audit)
+    subjects = planned(audit)
     plan = Plan.build(subjects.subjects, _needs(audit, subjects))
 
     def costs(name: str) -> TextCosts:

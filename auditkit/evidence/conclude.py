@@ -210,7 +210,7 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
         parameters=dict(item.parameters),
         under=[intervention.model_dump() for intervention in requirement.under],
         notes=notes,
-        details={model: plain_json(values.details) for model, values in item.samples.items()},
+        details={model: plain_json(values.details) for model, values in _as_candidate(item).items()},
         waiver=_chosen(waiver for waiver in waivers if waiver.requirement == name),
         line=item.line,
         of=requirement.of,
@@ -230,7 +230,8 @@ def _chosen(waivers: Iterable[WaiverDoc]) -> WaiverDoc | None:
 
 def sentence(requirement: Requirement, check: Check[Any], corpus: str) -> str:
     """The requirement in plain words."""
-    subject = f"{check.title} on {corpus}"
+    whose = "" if requirement.of == "candidate" else f" of {requirement.of}"
+    subject = f"{check.title}{whose} on {corpus}"
     if requirement.under:
         subject += " under " + ", ".join(intervention.name for intervention in requirement.under)
     bound = bound_text(requirement)

@@ -59,7 +59,7 @@ def _worst(values: Values, rows: Mapping[str, Example], *, lower_is_better: bool
 
 def _excerpt(job: Job, example: Example, *, name: str, value: float, measured: Measurements, key: bytes | None) -> ExampleDoc:
     request = job.check.shown(job.context, example)
-    record = measured.of("candidate")(request) if request is not None else None
+    record = measured.of(job.requirement.of)(request) if request is not None else None
     answered = record.text if isinstance(record, Generated) else ""
 
     def shown(text: str) -> str:
@@ -68,7 +68,7 @@ def _excerpt(job: Job, example: Example, *, name: str, value: float, measured: M
     return ExampleDoc(
         requirement=job.name,
         example=name if key is None else f"{job.context.corpus.name}/{keyed_digest(name, key)}",
-        model="candidate",
+        model=job.requirement.of,
         value=value,
         question=shown(example.question or example.get("prompt")),
         expected=shown(example.answer or example.get("continuation") or example.text),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,12 @@ from auditkit.measurement.plan import Subject
 from auditkit.models.checkpoint import Manifest, changed, fingerprint, inspect, manifest
 from auditkit.models.protocol import Fingerprint
 from auditkit.models.source import Source
-from auditkit.unlearning import read_note
+from auditkit.unlearning import chosen_method, find, read_note
 
 if TYPE_CHECKING:
     from auditkit.evidence.prepare import Audit
     from auditkit.models.text import TextModel
+    from auditkit.spec.model import Spec
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,42 @@ def fingerprinted(audit: Audit, note: Callable[[str], None] = lambda _: None) ->
         )
         raise ModelError(problem)
     return found_subjects
+
+
+def planned(audit: Audit) -> Subjects:
+    """The models as far as they are there. One that is still to be made has an empty fingerprint, and the source of the model
+    at the beginning of its line, whose tokenizer it will have."""
+    sources, subjects = {}, {}
+    for name in audit.sources:
+        model = audit.spec.models[name]
+        there = find(name, audit.spec.models, audit.corpora, base=audit.base, roots=audit.options.roots)
+        sources[name] = there or on_disk(audit, _beginning(audit.spec, name))
+        found = fingerprint(there) if there else Fingerprint("", "", "", "")
+        subjects[name] = Subject.of(found, dtype=model.dtype, device=model.device, system=model.system)
+    return Subjects(sources, {}, subjects)
+
+
+def to_be_made(audit: Audit) -> Iterator[str]:
+    """One line for each model that the spec makes, those before the measured ones included."""
+    for name, model in audit.spec.models.items():
+        if model.from_ is None:
+            continue
+        if model.finetune is not None:
+            how, used = "fine-tuning", list(model.finetune.corpora)
+        else:
+            method, params = chosen_method(name, model)
+            how, used = method.title, method.corpora(params)
+        rows = sum(len(audit.corpora[corpus].examples) for corpus in used)
+        there = find(name, audit.spec.models, audit.corpora, base=audit.base, roots=audit.options.roots)
+        state = "there already" if there else "to be made"
+        yield f"{name}: {how} of {model.from_} on {', '.join(used)} ({rows:,} rows); {state}"
+
+
+def _beginning(spec: Spec, name: str) -> str:
+    """The model at the beginning of a line of made models."""
+    model = spec.models[name]
+    parent = model.from_ or (model.checkpoint if model.checkpoint in spec.models else None)
+    return name if parent is None else _beginning(spec, parent)
 
 
 def on_disk(audit: Audit, name: str, note: Callable[[str], None] = lambda _: None) -> Source:

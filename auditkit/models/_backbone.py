@@ -30,6 +30,7 @@ class Backbone:
         # transformers 5.x renamed past_key_values to cache.
         self._cache_word = "cache" if "cache" in parameters else "past_key_values"
         self._takes_positions = "position_ids" in parameters
+        self.plain_attention = plain_attention(model.config)
         self._headed = _with_echo(model)
         self._prefix: tuple[list[int], Any] = ([], None)
         self._split = self._headed is not None
@@ -141,6 +142,16 @@ def _with_echo(model: Any) -> Any:
     headed = copy.copy(model)
     headed._modules = {**model._modules, name: Echo()}
     return headed
+
+
+def plain_attention(config: Any) -> bool:
+    """Every layer looks at the whole past. In others (sliding window, convolution) padding behind a shared beginning would
+    take up room that real tokens then lack, so that answers would depend on the batch."""
+    text = config.get_text_config(decoder=True)
+    kinds = getattr(text, "layer_types", None)
+    if kinds:
+        return set(kinds) == {"full_attention"}
+    return not getattr(text, "sliding_window", None)
 
 
 def common_prefix(rows: Sequence[list[int]], *, at_most: int) -> int:

@@ -54,7 +54,7 @@ class _Batch:
         import torch
 
         self._backbone = backbone
-        prefix = common_prefix(prompts, at_most=min(map(len, prompts)) - 1)
+        prefix = common_prefix(prompts, at_most=min(map(len, prompts)) - 1) if backbone.plain_attention else 0
         rests = [prompt[prefix:] for prompt in prompts]
         width = max(map(len, rests))
         ids = torch.zeros((len(rests), width), dtype=torch.long)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from auditkit.errors import ModelError
-from auditkit.models._backbone import Backbone, common_prefix
+from auditkit.models._backbone import Backbone, common_prefix, plain_attention
 from auditkit.models._encode import Encoder, PromptRow
 from auditkit.models._generate import decode_greedily
 from auditkit.models._score import score
@@ -37,6 +37,7 @@ class TextModel:
             loaded.tokenizer, context_length=self.context_length, system=system, ends=_configured_ends(loaded.model)
         )
         self._model: Any = loaded.model
+        self._plain = plain_attention(loaded.model.config)
         self._backbone: Backbone | None = None
 
     @classmethod
@@ -59,7 +60,7 @@ class TextModel:
 
     def shared(self, requests: Sequence[Any]) -> int:
         """Tokens at the beginning that are encoded once for a batch of these requests."""
-        return shared_tokens(self._encoder, requests)
+        return shared_tokens(self._encoder, requests, plain=self._plain)
 
     def answer(self, requests: Sequence[Any]) -> list[Record]:
         """Answer one batch of requests of one kind, in order."""
@@ -120,6 +121,7 @@ class TextCosts:
         tokenizer, config, device = load_tokenizer(source), load_config(source), resolve_device(device)
         self.pass_tokens = pass_tokens(device, width=_width(config))
         self.cache_tokens = cache_tokens(device)
+        self._plain = plain_attention(config)
         self._encoder = Encoder(tokenizer, context_length=context_length(config, tokenizer), system=system)
 
     def cost(self, request: Request) -> int:
@@ -128,16 +130,16 @@ class TextCosts:
 
     def shared(self, requests: Sequence[Any]) -> int:
         """See ``TextModel.shared``."""
-        return shared_tokens(self._encoder, requests)
+        return shared_tokens(self._encoder, requests, plain=self._plain)
 
 
-def shared_tokens(encoder: Encoder, requests: Sequence[Any]) -> int:
+def shared_tokens(encoder: Encoder, requests: Sequence[Any], *, plain: bool) -> int:
     """The beginning that all requests share and that need not be scored, where it is worth a pass of its own; else 0."""
     if isinstance(requests[0], Score):
         scored = [encoder.score(request) for request in requests]
         return common_prefix([row.ids for row in scored], at_most=min(row.start for row in scored) - 1)
     rows = [encoder.prompt(request).ids for request in requests]
-    return 0 if isinstance(requests[0], Hidden) else common_prefix(rows, at_most=min(map(len, rows)) - 1)
+    return 0 if isinstance(requests[0], Hidden) or not plain else common_prefix(rows, at_most=min(map(len, rows)) - 1)
 
 
 def context_length(config: Any, tokenizer: Any) -> int:

@@ -61,6 +61,15 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
+def duration(seconds: float) -> str:
+    """``8.4 s``, ``12 min 5 s``, ``3 h 20 min``."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"
+
+
 def plain(value: float) -> str:
     """A limit of a scale: ``0``, ``−100``."""
     return f"{value:g}".replace("-", "−")

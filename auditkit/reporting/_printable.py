@@ -1,20 +1,21 @@
-"""Results whose every string is fit to print: done once, at the door of every format."""
+"""Results and comparisons whose every string is fit to print: done once, at the door of every format."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from auditkit.evidence.results import Results
+from auditkit.evidence.results import Document
 from auditkit.text import one_line, visible
 
 EXCERPT_LETTERS = 600
+D = TypeVar("D", bound=Document)
 _LINES_KEPT = frozenset({"question", "expected", "answered"})
 
 
-def printable(results: Results) -> Results:
+def printable(results: D) -> D:
     """The same document with hidden characters shown and white space folded; excerpts keep their lines and are cut."""
     document: Any = _shown(results.model_dump(mode="json"))
-    return Results.model_validate(document)
+    return type(results).model_validate(document)
 
 
 def _shown(part: Any) -> Any:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from auditkit.evidence.results import RequirementDoc, Results
 
 WIDTH = 100
-_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "error": "magenta"}
-_VERDICTS = {"PASS": "green", "PASS WITH EXCEPTIONS": "yellow", "FAIL": "red", "INCOMPLETE": "yellow"}
+STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "error": "magenta"}
+VERDICTS = {"PASS": "green", "PASS WITH EXCEPTIONS": "yellow", "FAIL": "red", "INCOMPLETE": "yellow"}
 
 
 def render_terminal(results: Results, *, width: int = WIDTH, colour: bool = False) -> str:
@@ -63,7 +63,7 @@ def _cells(requirement: RequirementDoc) -> tuple[RenderableType, ...]:
     value = f"{number(estimate.value, unit)}\n{interval(estimate, unit)}".rstrip()
     return (
         Text(requirement.name),
-        Text(result_word(requirement) + advisory, style=_STYLES.get(requirement.result, "")),
+        Text(result_word(requirement) + advisory, style=STYLES.get(requirement.result, "")),
         Text(value),
         Text(requirement.bound.text or "none"),
         Text(sample(estimate).replace(", ", ",\n") if estimate.value is not None else "none"),
@@ -79,4 +79,4 @@ def _taint(results: Results) -> list[RenderableType]:
 def _verdict(results: Results) -> RenderableType:
     from rich.text import Text
 
-    return Text.assemble((results.verdict, f"bold {_VERDICTS[results.verdict]}"), f": {results.summary}")
+    return Text.assemble((results.verdict, f"bold {VERDICTS[results.verdict]}"), f": {results.summary}")

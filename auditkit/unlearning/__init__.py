@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from auditkit.registry import Registry
-from auditkit.unlearning._make import Examiner, materialise
+from auditkit.unlearning._make import Examiner, chosen_method, find, materialise
 from auditkit.unlearning._method import Method, Stop, shared_rows
 from auditkit.unlearning._note import read_note, was_taught
 from auditkit.unlearning._pupil import Manner
@@ -17,6 +17,8 @@ __all__ = [
     "Manner",
     "Method",
     "Stop",
+    "chosen_method",
+    "find",
     "materialise",
     "read_note",
     "shared_rows",

@@ -13,7 +13,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from auditkit.errors import TrainingError
 from auditkit.unlearning._objective import refuse_spoilt
 from auditkit.unlearning._passes import Passes
-from auditkit.unlearning._trainer import WEIGHTS, Clock, History, Settings, finish_state, rate, saving
+from auditkit.unlearning._trainer import WEIGHTS, Clock, History, Settings, finish_state, rate, saving, seeded
 
 
 def make_trainer(
@@ -85,12 +85,19 @@ class _Bookkeeper(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         epoch, rest = divmod(state.global_step, self._per_epoch)
-        if self._examine is not None and rest == 0 and self._examine(epoch):
+        if rest == 0 and self._meets_the_rule(epoch):
             self._history.stopped = epoch
             control.should_training_stop = control.should_save = True
         if state.global_step % self._save_every == 0 or state.global_step == state.max_steps:
             control.should_save = True
         self._clock.stop()
+
+    def _meets_the_rule(self, epoch: int) -> bool:
+        if self._examine is None:
+            return False
+        # What the look draws, or finds measured already, must not move the dropout of the steps behind it.
+        with seeded(epoch):
+            return self._examine(epoch)
 
 
 class _Trainer(Trainer):  # type: ignore[misc]

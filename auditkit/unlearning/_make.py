@@ -63,6 +63,28 @@ def materialise(
     return _Workshop(models, corpora, base, tuple(roots), offline, examiner, note).source(name)
 
 
+def find(
+    name: str, models: Mapping[str, Model], corpora: Mapping[str, Corpus], *, base: Path, roots: Iterable[Path] = ()
+) -> Source | None:
+    """Like ``materialise``, but nothing is made: None where the model or one before it is not there yet.
+
+    A model with a stop rule counts as not there: its rule would have to be looked up by measuring.
+    """
+    shop = _Workshop(models, corpora, base, tuple(roots), True, None, _refuse_making)
+    try:
+        return shop.source(name)
+    except _NotMadeError:
+        return None
+
+
+class _NotMadeError(Exception):
+    """A model is not there and may not be made."""
+
+
+def _refuse_making(words: str) -> None:
+    raise _NotMadeError(words)
+
+
 def chosen_method(name: str, model: Model) -> tuple[Method[Any], Any]:
     """The method that a model's ``unlearn:`` names, and its parameters. Raises SpecError."""
     from auditkit.unlearning import METHODS

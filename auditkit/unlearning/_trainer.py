@@ -6,8 +6,8 @@ train; a loss that is not a number ends the run; global random generators are le
 
 ::
 
-    STATE/step-N/      trainable.safetensors, optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json
-                       history.json, written last: a state without it is not one
+    STATE/checkpoint-N/    after step N: trainable.safetensors, optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json
+                           history.json, written last: a state without it is not one
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _MARGIN = 0.06
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """What a drawing shows besides its rows."""
 
     title: str
@@ -53,11 +53,11 @@ def interval_figure(requirement: RequirementDoc) -> Figure | None:
     metric, bound = requirement.metric, requirement.bound
     models = ordered(requirement.models) or ["candidate"]
     estimates = [requirement.models.get(name, requirement.estimate) for name in models]
-    axis = _axis(axis_title(metric), estimates, (bound.lower_value, bound.upper_value), metric.chance)
+    axis = axis_for(axis_title(metric), estimates, (bound.lower_value, bound.upper_value), metric.chance)
     if (metric.low, metric.high) == (0.0, 1.0):
         axis = _unit_scale(axis)
     title = f"{requirement.title}: interval against bound"
-    panel = Panel(title, _described(models, estimates, requirement), drawn(_chart(models, estimates, axis)))
+    panel = Panel(title, _described(models, estimates, requirement), drawn(chart(models, estimates, axis)))
     kind = "interval" if bound.model is None else "interval_relative"
     return Figure(kind, title, _caption(requirement), (panel,), _table(models, estimates, requirement))
 
@@ -69,7 +69,7 @@ def difference_figure(requirement: RequirementDoc) -> Figure | None:
         return None
     other = bound.model if bound.scale == 1 else f"{bound.scale:g} × {bound.model}"
     label = f"candidate − {other}"
-    axis = _axis(f"difference of {axis_title(requirement.metric)}", [difference], (bound.lower, bound.upper), 0.0)
+    axis = axis_for(f"difference of {axis_title(requirement.metric)}", [difference], (bound.lower, bound.upper), 0.0)
     title = f"{requirement.title}: difference to {other}"
     required = _required(bound.lower, bound.upper, unit)
     text = f"{label}: {signed(difference.value, unit)} {interval(difference, unit)}; required: {required}."
@@ -88,26 +88,27 @@ def difference_figure(requirement: RequirementDoc) -> Figure | None:
         ),
     )
     caption = "Dashed line: the bound. Shaded: what meets it. Dotted line: no difference."
-    return Figure("difference", title, caption, (Panel(title, text, drawn(_chart([label], [difference], axis))),), table)
+    return Figure("difference", title, caption, (Panel(title, text, drawn(chart([label], [difference], axis))),), table)
 
 
-def _axis(
+def axis_for(
     title: str, estimates: Sequence[EstimateDoc], bound: tuple[float | None, float | None], chance: float | None
-) -> _Axis:
+) -> Axis:
     """An axis that holds every mark, the bound and the chance level."""
     marks = [v for e in estimates for v in (e.value, e.lower, e.upper) if v is not None]
     marks += [v for v in (*bound, chance) if v is not None]
     low, high = min(marks, default=0.0), max(marks, default=1.0)
     margin = _MARGIN * ((high - low) or abs(high) or 1.0)
-    return _Axis(title, *bound, chance, low - margin, high + margin, low)
+    return Axis(title, *bound, chance, low - margin, high + margin, low)
 
 
-def _unit_scale(axis: _Axis) -> _Axis:
+def _unit_scale(axis: Axis) -> Axis:
     """A scale from 0 to 1 starts at 0, and is shown whole where the marks need more than half of it."""
     return replace(axis, low=min(0.0, axis.smallest), high=1.0 if 0.5 < axis.high < 1 + _MARGIN else axis.high)
 
 
-def _chart(labels: Sequence[str], estimates: Sequence[EstimateDoc], axis: _Axis) -> Specification:
+def chart(labels: Sequence[str], estimates: Sequence[EstimateDoc], axis: Axis) -> Specification:
+    """One named row for each estimate: its mark and its interval, before what the axis shows besides."""
     names = short(labels).values()
     labels = [
         name if estimate.value is not None else f"{name} ({NOT_MEASURED})"
@@ -144,7 +145,7 @@ def _chart(labels: Sequence[str], estimates: Sequence[EstimateDoc], axis: _Axis)
     return {"width": WIDTH - width - _EDGE_PIXELS, "height": {"step": _ROW_PIXELS}, "layer": layers}
 
 
-def _row(label: str, estimate: EstimateDoc, axis: _Axis) -> dict[str, Any]:
+def _row(label: str, estimate: EstimateDoc, axis: Axis) -> dict[str, Any]:
     """One model's marks; an open end of the interval runs to the edge of the axis."""
     lower, upper = estimate.lower, estimate.upper
     bounded = lower is not None or upper is not None
@@ -158,7 +159,7 @@ def _row(label: str, estimate: EstimateDoc, axis: _Axis) -> dict[str, Any]:
     }
 
 
-def _backdrop(axis: _Axis, x: Specification) -> list[Specification]:
+def _backdrop(axis: Axis, x: Specification) -> list[Specification]:
     """The region that meets the bound, the bound's lines and the chance level."""
     layers = []
     ends = [end for end in (axis.lower, axis.upper) if end is not None]

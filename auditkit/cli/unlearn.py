@@ -1,0 +1,93 @@
+"""``auditkit unlearn``: make the unlearned model where there is none yet."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from auditkit.cli._options import options, spec_options
+from auditkit.errors import UserError
+
+if TYPE_CHECKING:
+    from auditkit.evidence.prepare import Audit
+    from auditkit.models.source import Source
+
+
+@click.command(
+    short_help="Make the unlearned model of a spec.",
+    help=(
+        "Make the candidate of a spec by its `unlearn`, or by --method from the original, and the models that it is made from. "
+        "Killed and run again, it goes on from the last saved state. Nothing is audited: verify does that, and finds the model "
+        "that was made here."
+    ),
+)
+@spec_options
+@click.option("--method", help="Unlearning method, in place of the spec's; `auditkit list methods` names all.")
+@click.option("--model", "names", multiple=True, metavar="NAME", help="Model to make (repeatable); default: candidate.")
+@click.option("--out", type=click.Path(path_type=Path), help="Copy the model there; default: it stays in auditkit's cache.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def command(method: str | None, names: tuple[str, ...], out: Path | None, quiet: bool, **given: Any) -> None:
+    """Prints where each model lies and what it cost."""
+    from auditkit.evidence.subjects import on_disk
+    from auditkit.evidence.sweep import audits
+    from auditkit.measurement.progress import progress_for
+
+    given["overrides"] = (*given.get("overrides", ()), *_by_method(method, given["spec"]))
+    audited = audits(given["spec"], options(**given))
+    wanted = names or ("candidate",)
+    if out is not None and (len(audited) > 1 or len(wanted) > 1):
+        raise UserError("--out takes one model; got several; make them one by one, or leave them in the cache")
+    _refuse_taken(out)
+    with progress_for(quiet=quiet) as progress:
+        for name, audit in audited.items():
+            for model in wanted:
+                _refuse_unmade(audit, model)
+                source = on_disk(audit, model, progress.note)
+                click.echo("\n".join(_told(f"{name}: {model}" if name else model, source, out)))
+
+
+def _by_method(method: str | None, spec: Path) -> tuple[str, ...]:
+    """Overrides that make the candidate by another method: a candidate that lies on disk already is made from the original."""
+    from auditkit.spec.load import load_spec
+
+    if method is None:
+        return ()
+    made = load_spec(spec).spec.models["candidate"].unlearn is not None
+    return (f"models.candidate.unlearn.method={method}",) if made else (
+        "models.candidate={from: original, unlearn: {method: " + method + "}}",
+    )  # fmt: skip
+
+
+def _refuse_taken(out: Path | None) -> None:
+    if out is not None and out.exists():
+        raise UserError(f"--out must be a folder that is not there yet; got {out}, which is")
+
+
+def _refuse_unmade(audit: Audit, name: str) -> None:
+    from auditkit.errors import did_you_mean
+
+    models = audit.spec.models
+    if name not in models:
+        raise UserError(f"--model must be a model of the spec; got {name!r}; {did_you_mean(name, models)}")
+    if models[name].from_ is None:
+        raise UserError(f"{name} is not made by the spec: it has no from; give --method, or write from and unlearn")
+
+
+def _told(name: str, source: Source, out: Path | None) -> list[str]:
+    from auditkit.unlearning import read_note
+
+    folder = source.adapters[-1] if source.adapters else source.path
+    if out is not None:
+        partial = out.with_name(f".{out.name}.partial")
+        shutil.copytree(folder, partial)
+        folder = partial.rename(out)
+    note = read_note(source) or {}
+    run = note.get("run") or {}
+    peak = run.get("peak_memory_bytes")
+    cost = f"{run.get('steps')} steps, {run.get('tokens'):,} tokens, {run.get('seconds')} s"
+    stopped = f", stopped after epoch {run['stopped']}" if run.get("stopped") else ""
+    memory = f", peak memory {peak / 1e9:.1f} GB" if peak else ""
+    return [f"{name}: {note.get('method')} in {folder}", f"  {cost}{stopped}{memory}"]
