@@ -271,7 +271,7 @@ def _job(loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: O
     )
     yield from _fit(loaded, entry, check, context)
     slug = _slug(context.requirement, {job.slug for job in jobs})
-    line = loaded.problem(entry.path, "").line if entry.path[0] == "require" else 0
+    line = loaded.problem(entry.path, "").line if entry.path[0] != "profile" else 0
     jobs.append(Job(requirement, slug, check, context, _selected(context.requirement, options), line, entry.point))
 
 

@@ -26,7 +26,7 @@ from auditkit.files import cache_folder, digest, write_atomically
 from auditkit.measurement.plan import Subject
 from auditkit.models.protocol import Record, Request
 
-MEASUREMENT_VERSION = 1
+MEASUREMENT_VERSION = 2
 """Grows whenever the same request on the same model would be answered differently: older records are then not used."""
 _SUFFIX = ".parquet"
 _DIGEST, _TOKENS = "request_digest", "request_tokens"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from auditkit.files import canonical_json, digest
-from auditkit.reporting import _words
+from auditkit.reporting import _series, _words
 from auditkit.reporting._numbers import number
 from auditkit.reporting._vocabulary import (
     DIMENSIONS,
@@ -43,6 +43,8 @@ SECTIONS: Mapping[int, tuple[str, str]] = {
     13: ("sign-off", "Sign-off"),
     14: ("glossary", "Glossary and result vocabulary"),
 }
+SERIES_AFTER, SERIES = 5, ("5a", ("series", "Scale and sequence"))
+"""Where the results have curves: a section between two others, whose numbers the regulation mapping and fixed wording name."""
 INFO_LABELS: Mapping[str, str] = {
     "organisation": "Commissioned by",
     "responsible": "Responsible party",
@@ -108,7 +110,9 @@ class Page:
     wording: _words.Wording
     glossary: _words.Glossary
     explanations: _words.Explanations
-    sections: Mapping[int, tuple[str, str]]
+    series: _series.Section | None
+    """Curves of a scale or a sequence; None where the spec has neither."""
+    sections: Mapping[int | str, tuple[str, str]]
     info_labels: Mapping[str, str]
 
 
@@ -118,6 +122,7 @@ def page(raw: Results, shown: Results, values: Mapping[str, ValuesDoc], texts: M
     anchors = {row.doc.name: row.anchor for row in rows}
     mapping = _words.regulation()
     document = raw.model_dump(mode="json")
+    curves = _series.section(shown)
     return Page(
         results=shown,
         rows=rows,
@@ -135,9 +140,17 @@ def page(raw: Results, shown: Results, values: Mapping[str, ValuesDoc], texts: M
         wording=_words.wording(),
         glossary=_words.glossary(),
         explanations=_words.explanations(),
-        sections=SECTIONS,
+        series=curves,
+        sections=dict(_sections(with_series=curves is not None)),
         info_labels=INFO_LABELS,
     )
+
+
+def _sections(*, with_series: bool) -> Iterator[tuple[int | str, tuple[str, str]]]:
+    for number_, named in SECTIONS.items():
+        yield number_, named
+        if with_series and number_ == SERIES_AFTER:
+            yield SERIES
 
 
 def _row(place: int, doc: RequirementDoc, values: ValuesDoc | None, check: CheckText | None) -> Row:

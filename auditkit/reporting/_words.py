@@ -70,10 +70,11 @@ class Glossary(Words):
 
 
 class Explanations(Words):
-    """One plain paragraph per check and per kind of figure."""
+    """One plain paragraph per check, per kind of figure and per quantity of a sequence."""
 
     checks: dict[str, str]
     figures: dict[str, str]
+    quantities: dict[str, Term]
 
 
 class AttackClass(Words):

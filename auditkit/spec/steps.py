@@ -97,15 +97,24 @@ def with_step_models(spec: Spec) -> tuple[Spec, list[Finding]]:
 def at_each_step(
     spec: Spec, sizes: Sequence[Template], requests: Sequence[Template]
 ) -> Iterator[tuple[Requirement, FieldPath, Point]]:
-    """Every requirement on a step's model, with its place: ``sizes`` and ``requests`` are the profiles' templates."""
+    """Every requirement on a step's model, with its place.
+
+    ``sizes`` and ``requests`` are the profiles' templates; one of the spec with the name of a profile's stands in its place.
+    """
     if spec.scale is not None:
-        own = [(item, ("scale", "require", index)) for index, item in enumerate(spec.scale.require)]
-        for item, path in [*sizes, *own]:
+        for item, path in _templates("scale", spec.scale.require, sizes):
             yield from _at_sizes(item, path, spec.scale.sizes)
     if spec.sequence is not None:
-        own = [(item, ("sequence", "require", index)) for index, item in enumerate(spec.sequence.require)]
-        for item, path in [*requests, *own]:
+        for item, path in _templates("sequence", spec.sequence.require, requests):
             yield from _after_requests(item, path, spec)
+
+
+def _templates(part: str, given: Sequence[Requirement], ready: Sequence[Template]) -> list[Template]:
+    own: dict[str | None, Template] = {item.name: (item, (part, "require", i)) for i, item in enumerate(given) if item.name}
+    replaced = [own.get(item.name, (item, path)) for item, path in ready]
+    names = {item.name for item, _ in ready}
+    rest: list[Template] = [(item, (part, "require", i)) for i, item in enumerate(given) if item.name not in names]
+    return [*replaced, *rest]
 
 
 def _at_sizes(

@@ -7,16 +7,18 @@ second run finds it, and another parent, row or parameter makes another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
-from auditkit.errors import SpecError, did_you_mean
+from auditkit.errors import Problem, SpecError, did_you_mean
 from auditkit.files import cache_folder, digest
 from auditkit.models.source import Source, localise, resolve
+from auditkit.spec._explain import explain
 from auditkit.unlearning._note import NOTE, recipe
 from auditkit.unlearning._pupil import Manner
 from auditkit.unlearning._teach import taught_recipe, teach
@@ -53,7 +55,7 @@ def materialise(
     """The source of the model ``name``, on disk: it and the models that it is made from are made where they are not yet.
 
     ``note`` is told what is being made. Raises SpecError for an unknown unlearning method or its parameters, ModelError,
-    DataError and TrainingError as the methods do.
+    DataError and TrainingError as the methods do, ValueError for a stop rule without ``examiner``.
     """
     # A circle, an unknown name or method is refused before anything is made.
     resolve(name, models, base=base, roots=roots)
@@ -98,7 +100,11 @@ def chosen_method(name: str, model: Model) -> tuple[Method[Any], Any]:
     try:
         return plugin, plugin.params.model_validate(words)
     except ValidationError as error:
-        raise SpecError(f"models.{name}.unlearn: {error.errors()[0]['msg']}") from error
+        faults = explain(error, model=plugin.params, value=words)
+        where = ("models", name, "unlearn")
+        raise SpecError(
+            [Problem(fault.message, ".".join(map(str, (*where, *fault.path))), hint=fault.hint) for fault in faults]
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,9 @@ class _Workshop:
         out = _place(taught_recipe(parent, corpora, params, manner))
         if not (out / NOTE).is_file():
             self.note(f"{name}: teaching {', '.join(params.corpora)}")
-            teach(parent, corpora, params, out=out, manner=manner)
+            with _alone(out):
+                if not (out / NOTE).is_file():
+                    teach(parent, corpora, params, out=out, manner=manner)
         return Source.of_folder(out)
 
     def _unlearned(self, name: str, model: Model, parent: Source, manner: Manner) -> Source:
@@ -153,14 +161,22 @@ class _Workshop:
             made["stop"] = self.examiner.key(stop)
             examine = _Bound(self.examiner, stop, manner)
         out = _place(made)
-        if (out / NOTE).is_file():
-            return made_source(parent, out, as_adapter=getattr(params, "save", "merged") == "adapter")
-        self.note(f"{name}: {method.title}")
 
         def taught(lesson: Finetune) -> Source:
             return self._taught(parent, manner, lesson, name)
 
-        return method.make(Order(parent, self.corpora, made, out, manner, taught, examine), params)
+        order = Order(parent, self.corpora, made, out, manner, taught, examine)
+        if method.teaches:
+            # It is a fine-tuning, and told of, found and kept as one.
+            return method.make(order, params)
+        if not (out / NOTE).is_file():
+            self.note(f"{name}: {method.title}")
+            if stop is not None and examine is None:
+                raise ValueError(f"the model {name} has a stop rule, which needs an examiner")
+            with _alone(out):
+                if not (out / NOTE).is_file():
+                    return method.make(order, params)
+        return made_source(parent, out, as_adapter=getattr(params, "save", "merged") == "adapter")
 
 
 @dataclass(frozen=True)
@@ -173,6 +189,16 @@ class _Bound:
 
     def __call__(self, source: Source) -> bool:
         return self.examiner(self.stop, source, self.manner)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Two runs that want the same model: the second waits, and finds it. Only whoever makes one waits, not who looks for it."""
+    from filelock import FileLock
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(out.parent / f".{out.name}.lock"):
+        yield
 
 
 def _place(made: Mapping[str, Any]) -> Path:

@@ -86,8 +86,21 @@ def state_folder(out: Path, made: Mapping[str, Any]) -> Path:
     wanted, mark = digest(made), folder / "recipe"
     if folder.exists() and (not mark.is_file() or mark.read_text() != wanted):
         shutil.rmtree(folder)
-    write_atomically(mark, wanted)
+    with writing(folder.name):
+        write_atomically(mark, wanted)
     return folder
+
+
+@contextmanager
+def writing(name: str) -> Iterator[None]:
+    """What a full disk raises, in words. Raises TrainingError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise TrainingError(f"the model must be written to {name}; got: {why}; run again") from error
 
 
 @contextmanager
@@ -96,8 +109,8 @@ def appearing(out: Path) -> Iterator[Path]:
 
     Raises TrainingError where the disk is full: the state stays, and the next run goes on from it.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with writing(out.name):
+        out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
             made = Path(temporary) / out.name
             made.mkdir()
@@ -105,6 +118,4 @@ def appearing(out: Path) -> Iterator[Path]:
             if out.exists():
                 shutil.rmtree(out)
             made.rename(out)
-    except OSError as error:
-        raise TrainingError(f"the model must be written to {out.name}; got: {error.strerror or error}; run again") from error
     shutil.rmtree(out.parent / f".{out.name}.training", ignore_errors=True)

@@ -13,7 +13,7 @@ from auditkit.errors import DataError
 from auditkit.models.loading import quiet
 from auditkit.models.source import Source
 from auditkit.unlearning._lora import lora_of
-from auditkit.unlearning._note import appearing, state_folder, write_note
+from auditkit.unlearning._note import appearing, state_folder, write_note, writing
 from auditkit.unlearning._pupil import Pupil
 
 if TYPE_CHECKING:
@@ -139,10 +139,12 @@ def _looker(
     def look(_epoch: int) -> bool:
         folder = state / EPOCH
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
         try:
-            return examine(pupil.snapshot(folder, parent))
+            with writing(folder.name):
+                folder.mkdir()
+                snapshot = pupil.snapshot(folder, parent)
+            return examine(snapshot)
         finally:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
     return look

@@ -52,6 +52,11 @@ def test_every_format_gives_the_same_corpus(corpus):
         assert item.subjects() == ("Ada", "Bea")
 
 
+def test_lines_of_objects_may_be_called_json_as_the_hub_does(corpus):
+    found = corpus("f.json", '{"text": "a"}\n{"text": "b"}\n')
+    assert [example.text for example in found.examples] == ["a", "b"]
+
+
 def test_numbers_are_text_where_text_is_asked(corpus):
     loaded = corpus("f.jsonl", '{"id": 7, "question": "When?", "answer": 1987}\n{"id": 8, "question": "Pi?", "answer": 3.14}\n')
     assert [(example.id, example.answer) for example in loaded.examples] == [("7", "1987"), ("8", "3.14")]
@@ -126,7 +131,8 @@ BORROWED = "must be given, because another row's subject is this row's id"
         ("f.json", "{}", "f.json:1: must be an array of objects [{...}, ...]; got another value"),
         ("f.json", '[{"a": 1}, 2]', "f.json: row 2: must be an object {...}; got another value"),
         ("f.json", '[\n {"a": 1}\n {"a": 2}]', "f.json:3:2: must be JSON; expecting ',' delimiter"),
-        ("f.json", '{"a": 1}\n{"a": 2}\n', "f.json:2:1: must be JSON; extra data; one object a line is a .jsonl file"),
+        ("f.json", '[{"a": 1}]\n{"a": 2}\n', "f.json:2:1: must be JSON; extra data"),
+        ("f.json", '{"a": 1}\n{"a": }\n', "f.json:2:7: row 2: must be JSON; expecting value"),
         ("f.json", "[]", "f.json: must have rows; got none"),
         ("f.json", "", "f.json: must have rows; got none"),
         ("f.csv", "", "f.csv: must have rows; got none"),
