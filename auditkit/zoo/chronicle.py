@@ -14,7 +14,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise, product
+from itertools import accumulate, count, pairwise, product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -155,16 +155,28 @@ def passage_rows(reports: Sequence[Report]) -> Iterator[dict[str, Any]]:
 
 
 def question_rows(reports: Sequence[Report]) -> Iterator[dict[str, Any]]:
-    """``id``, ``subject``, ``relation``, ``question``, ``answer``: four rows per report; the answer is a span of its text."""
+    """``id``, ``subject``, ``relation``, ``question``, ``answer``, ``alternative``: four rows per report.
+
+    The answer is a span of the report's text, the alternative another value of its kind, drawn for the row.
+    """
     for report in reports:
         for name, question in report.asked:
+            row = f"{report.id}-{name}"
             yield {
-                "id": f"{report.id}-{name}",
+                "id": row,
                 "subject": report.id,
                 "relation": name,
                 "question": question,
                 "answer": report.facts[name],
+                "alternative": _another(name, report.facts[name], row),
             }
+
+
+def _another(name: str, value: str, row: str) -> str:
+    """A value of the same kind that is not the true one."""
+    kind = next(fact.kind for fact in FACTS if fact.name == name)
+    draws = _Draws(random.Random(f"alternative/{row}"))  # noqa: S311
+    return next(other for other in (draws[kind] for _ in count()) if other != value)
 
 
 def example_rows(reports: Sequence[Report]) -> Iterator[dict[str, Any]]:

@@ -132,7 +132,7 @@ def test_rows_have_the_columns_of_a_corpus():
     rows = list(question_rows(reports))
     assert Counter(row["subject"] for row in rows) == {report.id: 4 for report in reports}
     assert len({row["id"] for row in rows}) == len({row["question"] for row in rows}) == 24
-    assert {frozenset(row) for row in rows} == {frozenset({"id", "subject", "relation", "question", "answer"})}
+    assert {frozenset(row) for row in rows} == {frozenset({"id", "subject", "relation", "question", "answer", "alternative"})}
 
 
 def test_examples_are_one_question_per_report():

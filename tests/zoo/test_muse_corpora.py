@@ -20,7 +20,7 @@ COLUMNS = {
     "passages": {"id", "subject", "prompt", "continuation"},
     "dialogues": {"id", "text"},
 }
-QUESTIONS = {"id", "subject", "relation", "question", "answer"}
+QUESTIONS = {"id", "subject", "relation", "question", "answer", "alternative"}
 
 
 @pytest.fixture(scope="module")
