@@ -116,7 +116,10 @@ def _judgement(item: Item, spec: Spec) -> Judgement:
 def _as_candidate(item: Item) -> dict[str, Values]:
     """The samples with the requirement's own model in the candidate's place."""
     of = item.requirement.of
-    return {"candidate" if name == of else name: values for name, values in item.samples.items()}
+    renamed = {"candidate" if name == of else name: values for name, values in item.samples.items()}
+    first = [name for name in ("candidate", "original", "reference") if name in renamed]
+    # One order whatever the samples came from: the plan's of a run, the alphabet's of a bundle.
+    return {name: renamed[name] for name in [*first, *sorted(set(renamed) - set(first))]}
 
 
 def identity_requirement(spec: Spec, *, same: bool) -> list[RequirementDoc]:

@@ -149,10 +149,11 @@ def _unlearning(loaded: Loaded) -> Iterator[tuple[str, FieldPath, Method[Any], A
         if model.unlearn is None:
             continue
         words = dict(model.unlearn)
-        method = str(words.pop("method", ""))
+        method = words.pop("method", None)
         path: FieldPath = ("models", "candidate" if name in given else name, "unlearn")
         if method not in METHODS.names():
-            yield loaded.problem(path, f"unknown unlearning method {method!r}", did_you_mean(method, METHODS.names()))
+            if name not in given:
+                yield loaded.problem((*path, "method"), *unknown_method(method))
             continue
         plugin = METHODS.get(method)
         try:
@@ -160,6 +161,13 @@ def _unlearning(loaded: Loaded) -> Iterator[tuple[str, FieldPath, Method[Any], A
         except ValidationError as error:
             if name not in given:
                 yield from loaded.explain(error, model=plugin.params, value=words, at=path)
+
+
+def unknown_method(method: object) -> tuple[str, str]:
+    """Message and hint for what is no unlearning method."""
+    if method is None:
+        return "must name an unlearning method; got none", f"known: {', '.join(METHODS.names())}"
+    return f"unknown unlearning method {str(method)[:64]!r}", did_you_mean(str(method)[:64], METHODS.names())
 
 
 def _methods(loaded: Loaded) -> Iterator[Problem]:

@@ -129,7 +129,12 @@ def _asked(requirement: Requirement) -> str:
 def _item(entry: Entry, old: Results, values: Mapping[str, ValuesDoc]) -> Item:
     """The requirement with the values that the run kept for it."""
     requirement = entry.requirement
-    before = next(document for document in old.requirements if document.name == requirement.name)
+    before = next((document for document in old.requirements if document.name == requirement.name), None)
+    if before is None:
+        message = f"requirement {requirement.name!r} was not measured in this run"
+        raise UserError(
+            Problem(message, hint=f"a profile has changed since auditkit {old.tool_version} made it; run verify again")
+        )
     stored = values.get(before.slug)
     return Item(
         requirement=requirement,

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auditkit.errors import SpecError, did_you_mean
+from auditkit.errors import DataError, Problem, SpecError
 from auditkit.evidence.audit import run
 from auditkit.evidence.bundle import Outcome
-from auditkit.evidence.prepare import Audit, Options, prepare
+from auditkit.evidence.prepare import Audit, Options, prepare, unknown_method
 from auditkit.files import digest
 from auditkit.spec.load import load_spec
 from auditkit.spec.sweep import is_sweep, variants
@@ -18,29 +18,44 @@ from auditkit.unlearning import METHODS
 
 if TYPE_CHECKING:
     from auditkit.measurement.progress import Progress
+    from auditkit.spec._document import FieldPath
     from auditkit.spec.load import Loaded
 
 
 def audits(path: Path, options: Options) -> dict[str, Audit]:
     """Candidate → its audit, ready to run; one with the name '' for a spec that is no sweep.
 
-    Every candidate is checked before any is made. Raises SpecError or DataError.
+    Every candidate is checked before any is made. Raises SpecError or DataError with the faults of all of them.
     """
     loaded = load_spec(path, overrides=options.overrides, seed=options.seed, device=options.device)
     if not is_sweep(loaded):
         return {"": prepare(path, options)}
     _refuse_unknown(loaded)
-    found = variants(loaded, _knows)
-    return {name: prepare(path, replace(options, overrides=(*options.overrides, *more))) for name, more in found.items()}
+    found: dict[str, Audit] = {}
+    problems: dict[Problem, None] = {}
+    for name, variant in variants(loaded, _knows).items():
+        try:
+            found[name] = prepare(path, replace(options, overrides=(*options.overrides, *variant.overrides)))
+        except (SpecError, DataError) as error:
+            problems |= dict.fromkeys(variant.located(loaded, problem) for problem in error.problems)
+    if problems:
+        raise SpecError(list(problems))
+    return found
 
 
 def _refuse_unknown(loaded: Loaded) -> None:
     """A name that is no method would make every shared parameter look like a stranger."""
-    for name, words in loaded.spec.methods.items():
-        method = str(words.get("method", name))
+    unlearn: FieldPath = ("models", "candidate", "unlearn")
+    own = (loaded.spec.models["candidate"].unlearn or {}).get("method")
+    named: dict[FieldPath, object] = {
+        ("methods", name): words.get("method", name) for name, words in loaded.spec.methods.items()
+    }
+    if named and own is not None:
+        message = "must stand under methods alone, which name the method of each candidate; got one here as well"
+        raise SpecError(loaded.problem((*unlearn, "method"), message, "remove one of the two"))
+    for path, method in (named or {unlearn: own}).items():
         if method not in METHODS.names():
-            hint = did_you_mean(method, METHODS.names())
-            raise SpecError(loaded.problem(("methods", name), f"unknown unlearning method {method!r}", hint))
+            raise SpecError(loaded.problem(path, *unknown_method(method)))
 
 
 def _knows(method: str, parameter: str) -> bool:
