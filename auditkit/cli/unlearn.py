@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from auditkit.cli._options import options, spec_options
-from auditkit.errors import UserError
+from auditkit.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from auditkit.evidence.prepare import Audit
@@ -35,7 +35,7 @@ def command(method: str | None, names: tuple[str, ...], out: Path | None, quiet:
     from auditkit.evidence.sweep import audits
     from auditkit.measurement.progress import progress_for
 
-    given["overrides"] = (*given.get("overrides", ()), *_by_method(method, given["spec"]))
+    given["overrides"] = (*given["overrides"], *_by_method(method, given["spec"], given["overrides"]))
     audited = audits(given["spec"], options(**given))
     wanted = names or ("candidate",)
     if out is not None and (len(audited) > 1 or len(wanted) > 1):
@@ -49,16 +49,23 @@ def command(method: str | None, names: tuple[str, ...], out: Path | None, quiet:
                 click.echo("\n".join(_told(f"{name}: {model}" if name else model, source, out)))
 
 
-def _by_method(method: str | None, spec: Path) -> tuple[str, ...]:
+def _by_method(method: str | None, spec: Path, overrides: tuple[str, ...]) -> tuple[str, ...]:
     """Overrides that make the candidate by another method: a candidate that lies on disk already is made from the original."""
     from auditkit.spec.load import load_spec
+    from auditkit.unlearning import METHODS
 
     if method is None:
         return ()
-    made = load_spec(spec).spec.models["candidate"].unlearn is not None
-    return (f"models.candidate.unlearn.method={method}",) if made else (
-        "models.candidate={from: original, unlearn: {method: " + method + "}}",
-    )  # fmt: skip
+    if method not in METHODS.names():
+        raise UserError(f"--method must be an unlearning method; got {method!r}; {did_you_mean(method, METHODS.names())}")
+    written = load_spec(spec, overrides=overrides).spec
+    if written.methods or written.grid:
+        raise UserError("--method needs a spec with one candidate; got one with methods or grid, which name theirs")
+    if written.models["candidate"].unlearn is not None:
+        return (f"models.candidate.unlearn.method={method}",)
+    if "original" not in written.models:
+        raise UserError("--method needs a model named original to start from; got a spec without; add it under models")
+    return (f"models.candidate={{from: original, unlearn: {{method: {method}}}}}",)
 
 
 def _refuse_taken(out: Path | None) -> None:
@@ -67,13 +74,12 @@ def _refuse_taken(out: Path | None) -> None:
 
 
 def _refuse_unmade(audit: Audit, name: str) -> None:
-    from auditkit.errors import did_you_mean
-
     models = audit.spec.models
     if name not in models:
         raise UserError(f"--model must be a model of the spec; got {name!r}; {did_you_mean(name, models)}")
     if models[name].from_ is None:
-        raise UserError(f"{name} is not made by the spec: it has no from; give --method, or write from and unlearn")
+        hint = "give --method, or write from and unlearn" if name == "candidate" else "name one that has"
+        raise UserError(f"--model must be a model that the spec makes; got {name}, which has no from; {hint}")
 
 
 def _told(name: str, source: Source, out: Path | None) -> list[str]:
@@ -81,9 +87,7 @@ def _told(name: str, source: Source, out: Path | None) -> list[str]:
 
     folder = source.adapters[-1] if source.adapters else source.path
     if out is not None:
-        partial = out.with_name(f".{out.name}.partial")
-        shutil.copytree(folder, partial)
-        folder = partial.rename(out)
+        folder = _copied(folder, out)
     note = read_note(source) or {}
     run = note.get("run") or {}
     peak = run.get("peak_memory_bytes")
@@ -91,3 +95,16 @@ def _told(name: str, source: Source, out: Path | None) -> list[str]:
     stopped = f", stopped after epoch {run['stopped']}" if run.get("stopped") else ""
     memory = f", peak memory {peak / 1e9:.1f} GB" if peak else ""
     return [f"{name}: {note.get('method')} in {folder}", f"  {cost}{stopped}{memory}"]
+
+
+def _copied(folder: Path, out: Path) -> Path:
+    """Complete or not at all; what a killed run left beside it goes."""
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(folder, partial)
+        return partial.rename(out)
+    except (OSError, shutil.Error) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        why = getattr(error, "strerror", None) or "not every file could be copied"
+        raise UserError(f"--out must be a folder that can be written; got {out}: {why}; the model lies in {folder}") from None

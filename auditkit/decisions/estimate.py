@@ -7,7 +7,7 @@ are fewer subjects than ``min_subjects`` (but for the exact bounds on subject bi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,7 +119,16 @@ def _interval(sample: Sample, rule: Rule, *, alpha: float, value: float, referen
     if sample is reference:
         return intervals.Interval(value, None, None, "none", "The reference compared with itself.")
     found = bootstrap.bootstrap_interval(value, _replicates(sample, rule, reference), alpha=alpha)
-    return _at_the_edge(found, sample, rule, alpha=alpha, reference=reference)
+    return _in_range(_at_the_edge(found, sample, rule, alpha=alpha, reference=reference), metric)
+
+
+def _in_range(found: intervals.Interval, metric: Metric) -> intervals.Interval:
+    """Cut to the metric's range: a bootstrap of deviations does not know that there is one. A value outside is left alone."""
+    if not metric.low <= found.value <= metric.high:
+        return found
+    lower = None if found.lower is None else max(found.lower, metric.low)
+    upper = None if found.upper is None else min(found.upper, metric.high)
+    return replace(found, lower=lower, upper=upper)
 
 
 def _at_the_edge(

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NOT_RECORDED = "not recorded"
 _GIB = 1 << 30
+_MOST_ENTRIES = 8
+"""Longer lists (the refusals of IdkDPO) are counted, not printed."""
 
 
 def cost(made: MadeDoc | None) -> str:
@@ -36,4 +38,6 @@ def parameters(made: MadeDoc) -> str:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, list) and len(value) > _MOST_ENTRIES:
+        return f"{len(value)} entries"
     return value if isinstance(value, str) else canonical_json(value)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from auditkit.errors import did_you_mean
 from auditkit.spec._document import FieldPath
 from auditkit.spec._explain import Finding
+from auditkit.spec._positions import dotted
 from auditkit.spec.bounds import Bound
 from auditkit.spec.model import Model, Requirement, Spec
 from auditkit.spec.profiles import Entry
@@ -24,10 +25,10 @@ def unresolved(spec: Spec, entries: Sequence[Entry]) -> Iterator[Finding]:
         yield from _corpus(spec, target.corpus, ("targets", index, "corpus"))
     yield from _steps(spec)
     asked: list[tuple[Requirement, FieldPath]] = [(item, ("require", index)) for index, item in enumerate(spec.require)]
-    asked += [(entry.requirement, entry.path) for entry in entries if entry.point is not None]
+    asked += [(_known_step(spec, entry.requirement), entry.path) for entry in entries if _of_own_template(entry)]
     for item, where in asked:
         yield from _requirement(spec, item, where)
-    yield from _repeated_names(spec)
+    yield from _repeated_names(entries)
     known = [entry.requirement.name or "" for entry in entries]
     for index, waiver in enumerate(spec.waivers):
         yield from _known(waiver.requirement, known, "requirement", ("waivers", index, "requirement"))
@@ -42,6 +43,17 @@ def _steps(spec: Spec) -> Iterator[Finding]:
         for index, step in enumerate(steps or ()):
             for name in (*step.forget, *([step.ask] if step.ask else [])):
                 yield from _corpus(spec, name, (part, field, index))
+
+
+def _of_own_template(entry: Entry) -> bool:
+    """A profile's are looked at where profiles are expanded."""
+    return entry.point is not None and entry.path[0] != "profile"
+
+
+def _known_step(spec: Spec, item: Requirement) -> Requirement:
+    """The requirement without a corpus that its step brought and that ``_steps`` reports."""
+    steps = [*(spec.scale.sizes if spec.scale else ()), *(spec.sequence.requests if spec.sequence else ())]
+    return item.model_copy(update={"corpus": None}) if item.corpus in {step.asked for step in steps} else item
 
 
 def _known(name: str, known: Iterable[str], kind: str, path: FieldPath) -> Iterator[Finding]:
@@ -71,15 +83,17 @@ def _bound(spec: Spec, of: str, bound: Bound | None, path: FieldPath) -> Iterato
         yield from _known(bound.model, spec.models, "model", path)
 
 
-def _repeated_names(spec: Spec) -> Iterator[Finding]:
-    first: dict[str, int] = {}
-    for index, item in enumerate(spec.require):
-        if item.name is None:
+def _repeated_names(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Every result is known by its name: in waivers, in the bundle, and when it is decided again."""
+    first: dict[str | None, FieldPath] = {}
+    for entry in sorted(entries, key=lambda entry: entry.point is not None):
+        there = first.setdefault(entry.requirement.name, entry.path)
+        if there == entry.path:
             continue
-        if item.name in first:
-            message = f"must be a name of its own; got that of require.{first[item.name]}"
-            yield Finding(("require", index, "name"), message)
-        first.setdefault(item.name, index)
+        path, message = entry.path, f"must be a name of its own; got that of {dotted(there)}"
+        if entry.point is not None:
+            message = f"{entry.point.curve!r} {message}"
+        yield Finding((*path, "name") if path[0] != "profile" else path, message)
 
 
 def _models(spec: Spec) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -25,6 +26,7 @@ from auditkit.spec.bounds import BOUND_PATTERN, Bound, parse_bound
 
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 MODEL_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+MOST_MODELS = 100
 DEVICE_PATTERN = r"^(auto|cpu|mps|(cuda|xpu)(:[0-9]{1,3})?)$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
@@ -330,13 +332,14 @@ class Sequence(Part):
         ),
     )
 
-    @model_validator(mode="after")
-    def _orders_are_permutations(self) -> Sequence:
-        wanted = list(range(1, len(self.requests) + 1))
-        for order in self.orders:
+    @field_validator("orders", mode="after")
+    @classmethod
+    def _orders_are_permutations(cls, orders: list[list[int]], info: ValidationInfo) -> list[list[int]]:
+        wanted = list(range(1, len(info.data.get("requests", ())) + 1))
+        for order in orders if wanted else ():
             if sorted(order) != wanted or order == wanted:
-                raise ValueError(f"an order must hold each of {wanted} once, and not as they stand; got {order}")
-        return self
+                raise ValueError(f"must hold each of {wanted} once, and not as they stand; got {order!s:.60}")
+        return orders
 
 
 class Decide(Part):
@@ -385,7 +388,7 @@ class Spec(Part):
     )
     seed: int = Field(0, ge=0, description="Every random draw of the audit comes from this seed.")
     models: dict[ModelName, Model] = Field(
-        max_length=100, description="Subject models by role: candidate, original, reference, or another name."
+        max_length=MOST_MODELS, description="Subject models by role: candidate, original, reference, or another name."
     )
     targets: list[Target] = Field(default_factory=list, max_length=1000, description="What had to be forgotten.")
     corpora: dict[Name, CorpusSource] = Field(min_length=1, max_length=100, description="Named sets of examples.")
@@ -399,7 +402,7 @@ class Spec(Part):
             "where it is left out. What they share stands in the candidate's own `unlearn`."
         ),
     )
-    grid: dict[str, list[Any]] = Field(
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict,
         max_length=10,
         description="Parameter to values: every combination makes a candidate, of each of `methods` or of the one `unlearn`.",
@@ -420,13 +423,18 @@ class Spec(Part):
             raise ValueError(f"must name a candidate, the model under audit; got {', '.join(models) or 'no model'}")
         return models
 
+    @field_validator("scale", "sequence", "methods", "grid", mode="after")
+    @classmethod
+    def _candidate_is_made(cls, value: Any, info: ValidationInfo) -> Any:
+        candidate = info.data.get("models", {}).get("candidate")
+        if value and candidate is not None and candidate.unlearn is None:
+            made = "{from: original, unlearn: {method: NAME, ...}}"
+            raise ValueError(f"must stand beside a candidate that the spec makes, {made}; got another candidate")
+        return value
+
     @model_validator(mode="after")
     def _something_to_do(self) -> Spec:
         steps = [part for part in (self.scale, self.sequence) if part is not None]
         if not self.require and not self.profile and not any(part.require for part in steps):
             raise ValueError("must require something; got neither require nor profile")
-        if (self.methods or self.grid or steps) and self.models["candidate"].unlearn is None:
-            raise ValueError(
-                "methods, grid, scale and sequence need a candidate made by the spec: {from: original, unlearn: {...}}"
-            )
         return self

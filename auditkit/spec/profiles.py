@@ -136,12 +136,15 @@ def _corpus_of(spec: Spec, role: str | None) -> str | None:
 
 def _missing(entry: Entry, spec: Spec) -> Iterable[Finding]:
     item = entry.requirement
-    replace = f"or put a requirement named {item.name!r} under require"
+    name, under = item.name, "require"
+    if entry.point is not None:
+        name, under = entry.point.curve, "scale.require" if entry.point.kind == "size" else "sequence.require"
+    replace = f"or put a requirement named {name!r} under {under}"
     if item.corpus is not None and item.corpus not in spec.corpora:
-        message = f"{item.name!r} needs a corpus with the role {item.corpus}; got none"
+        message = f"{name!r} needs a corpus with the role {item.corpus}; got none"
         yield Finding(entry.path, message, f"add one under corpora, {replace}")
     for model in sorted({bound.model for bound in item.bounds if bound and bound.model} - set(spec.models)):
-        yield Finding(entry.path, f"{item.name!r} needs a model named {model}; got none", f"add it under models, {replace}")
+        yield Finding(entry.path, f"{name!r} needs a model named {model}; got none", f"add it under models, {replace}")
 
 
 def _named(entries: Iterable[Entry]) -> Iterable[Entry]:

@@ -19,7 +19,7 @@ from typing import Literal
 from auditkit.spec._document import FieldPath
 from auditkit.spec._explain import Finding
 from auditkit.spec.bounds import Bound
-from auditkit.spec.model import Model, Requirement, Spec, StepSource
+from auditkit.spec.model import MOST_MODELS, Model, Requirement, Spec, StepSource
 
 STEP = "step"
 """In a template's ``corpus``: the corpus of the step."""
@@ -61,8 +61,8 @@ def step_models(spec: Spec) -> dict[str, Model]:
         for index, order in enumerate(spec.sequence.orders, 1):
             made |= _chain(candidate, first, requests, order, f"order_{index}_request_{{}}")
         if spec.sequence.one_shot:
-            everything = [name for request in requests for name in request.forget]
-            made["one_shot"] = _forgets(candidate, first, everything)
+            everything = dict.fromkeys(name for request in requests for name in request.forget)
+            made["one_shot"] = _forgets(candidate, first, [*everything])
     return made
 
 
@@ -91,7 +91,21 @@ def with_step_models(spec: Spec) -> tuple[Spec, list[Finding]]:
         findings.append(Finding(("corpora", STEP), f"must be another name: {STEP} stands for the corpus of a step"))
     if made and THEN in spec.models:
         findings.append(Finding(("models", THEN), f"must be another name: {THEN} stands for the model after a request"))
+    count = len({*spec.models, *made})
+    if count > MOST_MODELS:
+        path: FieldPath = ("scale",) if spec.sequence is None else ("sequence",)
+        message = f"must make the spec's models at most {MOST_MODELS} in all; got {count}"
+        findings.append(Finding(path, message, "fewer sizes, requests or orders"))
+    findings += _templates_of_another_model(spec)
     return spec.model_copy(update={"models": {**spec.models, **made}}) if made else spec, findings
+
+
+def _templates_of_another_model(spec: Spec) -> Iterator[Finding]:
+    for part, given in (("scale", spec.scale), ("sequence", spec.sequence)):
+        for index, item in enumerate(given.require if given is not None else ()):
+            if item.of != "candidate":
+                message = f"must be left out here, where each step has its own model; got {item.of}"
+                yield Finding((part, "require", index, "of"), message)
 
 
 def at_each_step(

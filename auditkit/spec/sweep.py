@@ -38,7 +38,7 @@ class Variant:
         if problem.file != f"--set {'.'.join(map(str, _UNLEARN))}":
             return problem
         key, _, rest = problem.where.partition(".")
-        path = self.origins.get(key, self.origins["method"][:2])
+        path = self.origins.get(key, self.origins["method"][:-1])
         more = tuple(rest.split(".")) if rest else ()
         return loaded.problem((*path, *more), problem.message, problem.hint)
 

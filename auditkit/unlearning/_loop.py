@@ -96,7 +96,7 @@ class _Bookkeeper(TrainerCallback):  # type: ignore[misc]
         if self._examine is None:
             return False
         # What the look draws, or finds measured already, must not move the dropout of the steps behind it.
-        with seeded(epoch):
+        with seeded(epoch), self._clock.stopped():
             return self._examine(epoch)
 
 

@@ -73,7 +73,9 @@ class Training(Part):
         "constant", description="constant: MUSE. linear: decay to 0, as open-unlearning."
     )
     warmup: float = Field(0.0, ge=0, lt=1, description="Share of the steps in which the learning rate rises from 0.")
-    weight_decay: float = Field(0.0, ge=0, lt=1, description="Of AdamW; open-unlearning uses 0.01.")
+    weight_decay: float = Field(
+        0.0, ge=0, lt=1, description="Of AdamW, on every weight that trains, biases and norms too; open-unlearning uses 0.01."
+    )
     clip: float = Field(1.0, gt=0, description="Largest norm of the gradient; larger ones are scaled down. Trainer's default.")
     lora: Lora | bool = Field(False, description="true or a mapping trains a LoRA adapter; false trains all weights.")
     save: Literal["merged", "adapter"] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 import tempfile
@@ -73,7 +74,7 @@ def was_taught(source: Source, corpora: Iterable[Corpus]) -> list[str]:
     taught = {
         entry.get("sha256")
         for step in lineage(source)
-        if step.get("method") in ("finetune", "retrain")
+        if step.get("method") == "finetune"  # retraining is one too, and says so in its note
         for entry in step.get("data") or ()
         if isinstance(entry, dict)
     }
@@ -107,11 +108,15 @@ def writing(name: str) -> Iterator[None]:
 def appearing(out: Path) -> Iterator[Path]:
     """A folder to fill, which takes the name ``out`` when the block ends well; its training state goes then.
 
+    What killed runs left beside it goes first: nobody else fills one for the same ``out``, for its maker holds a lock.
     Raises TrainingError where the disk is full: the state stays, and the next run goes on from it.
     """
     with writing(out.name):
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        prefix = f".{out.name}.making-"
+        for left in out.parent.glob(f"{glob.escape(prefix)}*/"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=prefix) as temporary:
             made = Path(temporary) / out.name
             made.mkdir()
             yield made

@@ -222,12 +222,21 @@ def _peak(device: str) -> int | None:
 
 
 class Clock:
-    """Wall time of a run's pieces."""
+    """Wall time of a run's pieces, looks from outside left out."""
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._before = history.seconds
         self._started = time.monotonic()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What is done inside is not part of the run."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._started += time.monotonic() - began
 
     def stop(self) -> None:
         """Bring the history up to now."""
