@@ -167,7 +167,8 @@ class _Loading:
             raise DataError(problems)
         kept = [row for row in rows if matches(row.cells, self.source.where)]
         if not kept:
-            raise self.fault(f"must keep a row of {self.shown}; got 0 of {len(rows)} rows", "where")
+            hint = "compare the values with those of the file"
+            raise self.fault(f"must keep a row of {self.shown}; got 0 of {len(rows)} rows", "where", hint=hint)
         return kept
 
     def _columns_named(self) -> Iterator[tuple[str, tuple[str, str]]]:

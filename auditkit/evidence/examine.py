@@ -11,12 +11,14 @@ from pydantic import ValidationError
 
 from auditkit.checks import CHECKS
 from auditkit.checks._base import Check, Context, Values
-from auditkit.errors import SpecError, did_you_mean
+from auditkit.corpora.fitness import missing_fields
+from auditkit.errors import Problem, SpecError, did_you_mean
 from auditkit.files import digest
 from auditkit.measurement.plan import Plan, Subject
 from auditkit.measurement.runner import measure
 from auditkit.measurement.store import Store
 from auditkit.models.checkpoint import fingerprint
+from auditkit.spec._explain import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,25 +83,14 @@ class StopRule:
 
 
 def stop_context(stop: Stop, spec: Spec, corpora: Mapping[str, Corpus]) -> Context[Any]:
-    """What the rule's check is asked with. Raises SpecError for a rule that cannot be followed."""
-    if stop.check not in CHECKS.names():
-        raise SpecError(f"stop.check must be a known check; got {stop.check!r}; {did_you_mean(stop.check, CHECKS.names())}")
+    """What the rule's check is asked with. Raises SpecError for a rule that cannot be followed; ``where`` is the field."""
+    check, params = _asked(stop)
     if stop.at_most.model is not None and stop.at_most.model not in spec.models:
         hint = did_you_mean(stop.at_most.model, spec.models)
-        raise SpecError(f"stop.at_most must name a model of the spec; got {stop.at_most.model!r}; {hint}")
-    check: Check[Any] = CHECKS.get(stop.check)
-    if check.needs_reference or check.other_roles:
-        raise SpecError(f"stop.check must need one model and one corpus; got {stop.check}, which compares")
-    try:
-        params = check.params.model_validate(stop.with_)
-    except ValidationError as error:
-        raise SpecError(f"stop.with: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
-    statistic = check.statistic(params)
-    if statistic.kind != "mean" or statistic.worst_group:
-        raise SpecError(
-            f"stop.check must be a mean over rows; got {stop.check}, whose quantity is another under these parameters"
-        )
-    return Context(
+        raise _fault("at_most", f"must name a model of the spec; got {stop.at_most.model!r}", hint)
+    if stop.corpus not in corpora:
+        raise _fault("corpus", f"unknown corpus {stop.corpus!r}", did_you_mean(stop.corpus, corpora))
+    context = Context(
         corpus=corpora[stop.corpus],
         corpora=corpora,
         params=params,
@@ -108,3 +99,37 @@ def stop_context(stop: Stop, spec: Spec, corpora: Mapping[str, Corpus]) -> Conte
         requirement=f"stop: {stop.check}",
         task_code=spec.allow_task_code,
     )
+    for message in missing_fields(context.corpus, check.fields_for(params)):
+        raise _fault("corpus", f"{stop.check}: {message}")
+    for message in check.problems(context):
+        raise _fault("with", f"{stop.check}: {message}")
+    return context
+
+
+def _asked(stop: Stop) -> tuple[Check[Any], Any]:
+    """The check and its parameters. Raises SpecError where they give no mean of one model on one corpus."""
+    if stop.check not in CHECKS.names():
+        raise _fault("check", f"must be a known check; got {stop.check!r}", did_you_mean(stop.check, CHECKS.names()))
+    check: Check[Any] = CHECKS.get(stop.check)
+    if check.needs_reference or check.other_roles:
+        raise _fault("check", f"must need one model and one corpus; got {stop.check}, which compares", _RATHER)
+    try:
+        params = check.params.model_validate(stop.with_)
+    except ValidationError as error:
+        faults = explain(error, model=check.params, value=stop.with_)
+        where = ("stop", "with")
+        raise SpecError(
+            [Problem(fault.message, ".".join(map(str, (*where, *fault.path))), hint=fault.hint) for fault in faults]
+        ) from error
+    statistic = check.statistic(params)
+    if statistic.kind != "mean" or statistic.worst_group:
+        got = f"{stop.check}, whose quantity is another under these parameters"
+        raise _fault("check", f"must be a mean over rows; got {got}", _RATHER)
+    return check, params
+
+
+_RATHER = "knowledge_memorization is one"
+
+
+def _fault(field: str, message: str, hint: str = "") -> SpecError:
+    return SpecError(Problem(message, f"stop.{field}", hint=hint))

@@ -19,21 +19,17 @@ from auditkit.checks import CHECKS
 from auditkit.checks._base import Check, Context
 from auditkit.corpora.load import load_corpora, missing_fields, overlap
 from auditkit.errors import DataError, Problem, SpecError, UserError, did_you_mean
-from auditkit.evidence.examine import stop_context
+from auditkit.evidence.training import method_problems, training_problems
 from auditkit.files import digest
 from auditkit.models.checkpoint import inspect
 from auditkit.models.source import Source, resolve
 from auditkit.spec.load import Loaded, load_spec
-from auditkit.spec.steps import step_models
-from auditkit.unlearning import METHODS, shared_rows, was_taught
 
 if TYPE_CHECKING:
     from auditkit.corpora.example import Corpus
-    from auditkit.spec._document import FieldPath
     from auditkit.spec.model import Requirement, Spec
     from auditkit.spec.profiles import Entry
     from auditkit.spec.steps import Point
-    from auditkit.unlearning import Method, Stop
 
 ROLES = ("candidate", "original", "reference")
 
@@ -105,7 +101,7 @@ class Audit:
 def prepare(path: Path, options: Options) -> Audit:
     """Load and cross-check a spec. Raises SpecError or DataError with every problem found."""
     loaded = load_spec(path, overrides=options.overrides, seed=options.seed, device=options.device)
-    problems = [*_methods(loaded), *_chat(loaded)]
+    problems = [*method_problems(loaded), *_chat(loaded)]
     sources: dict[str, Source] = {}
     problems += _sources(loaded, options, sources)
     try:
@@ -123,7 +119,7 @@ def prepare(path: Path, options: Options) -> Audit:
     for entry in loaded.entries:
         problems += _job(loaded, entry, corpora, options, jobs)
     problems += _overlaps(corpora)
-    problems += _training_data(loaded, corpora, sources)
+    problems += training_problems(loaded, corpora, sources)
     if problems:
         raise SpecError(problems)
     _refuse_empty_selection(options, jobs)
@@ -140,91 +136,6 @@ def asked_models(requirement: Requirement) -> set[str]:
     """The models that one requirement is measured on, where the spec has them: its own, the controls, its bounds'."""
     bounds = {bound.model for bound in requirement.bounds if bound is not None and bound.model is not None}
     return {requirement.of, "original", "reference"} | bounds
-
-
-def _unlearning(loaded: Loaded) -> Iterator[tuple[str, FieldPath, Method[Any], Any] | Problem]:
-    """Every model that is unlearned: its name and place in the spec, method and parameters; or what is wrong with them."""
-    given = step_models(loaded.spec)
-    for name, model in loaded.spec.models.items():
-        if model.unlearn is None:
-            continue
-        words = dict(model.unlearn)
-        method = words.pop("method", None)
-        path: FieldPath = ("models", "candidate" if name in given else name, "unlearn")
-        if method not in METHODS.names():
-            if name not in given:
-                yield loaded.problem((*path, "method"), *unknown_method(method))
-            continue
-        plugin = METHODS.get(method)
-        try:
-            yield name, path, plugin, plugin.params.model_validate(words)
-        except ValidationError as error:
-            if name not in given:
-                yield from loaded.explain(error, model=plugin.params, value=words, at=path)
-
-
-def unknown_method(method: object) -> tuple[str, str]:
-    """Message and hint for what is no unlearning method."""
-    if method is None:
-        return "must name an unlearning method; got none", f"known: {', '.join(METHODS.names())}"
-    return f"unknown unlearning method {str(method)[:64]!r}", did_you_mean(str(method)[:64], METHODS.names())
-
-
-def _methods(loaded: Loaded) -> Iterator[Problem]:
-    """Methods that do not exist, and parameters that are not theirs."""
-    for found in _unlearning(loaded):
-        if isinstance(found, Problem):
-            yield found
-
-
-def _training_data(loaded: Loaded, corpora: Mapping[str, Corpus], sources: Mapping[str, Source]) -> Iterator[Problem]:
-    """What the methods say to the data that there is, and a reference that was trained on what had to be forgotten."""
-    for found in _unlearning(loaded):
-        if isinstance(found, Problem):
-            continue
-        name, path, method, params = found
-        used = [*method.corpora(params), *([params.stop.corpus] if getattr(params, "stop", None) else [])]
-        unknown = [corpus for corpus in used if corpus not in corpora]
-        for corpus in unknown:
-            yield loaded.problem(path, f"{name}: unknown corpus {corpus!r}", did_you_mean(corpus, corpora))
-        if not unknown:
-            yield from (loaded.problem(path, f"{name}: {message}") for message in method.problems(params, corpora))
-            if getattr(params, "stop", None) is not None:
-                yield from _stop(loaded, (*path, "stop"), params.stop, corpora)
-    yield from _spoilt_reference(loaded, corpora, sources)
-
-
-def _stop(loaded: Loaded, path: FieldPath, stop: Stop, corpora: Mapping[str, Corpus]) -> Iterator[Problem]:
-    try:
-        stop_context(stop, loaded.spec, corpora)
-    except SpecError as error:
-        yield from (loaded.problem(path, problem.message, problem.hint) for problem in error.problems)
-
-
-def _spoilt_reference(loaded: Loaded, corpora: Mapping[str, Corpus], sources: Mapping[str, Source]) -> Iterator[Problem]:
-    if "reference" not in sources:
-        return
-    forget = [corpus for corpus in corpora.values() if corpus.role == "forget"]
-    taught = _taught(loaded, "reference")
-    source = sources["reference"]
-    known = {name: list(shared_rows([name], taught, corpora)) for name in (corpus.name for corpus in forget)}
-    known |= {name: ["by the account of its unlearning.json"] for name in was_taught(source, forget)}
-    for name, why in known.items():
-        if why:
-            message = f"must never have seen what had to be forgotten; it was trained on {name}: {why[0]}"
-            yield loaded.problem(("models", "reference"), message, "retrain it without the forget data")
-
-
-def _taught(loaded: Loaded, name: str) -> list[str]:
-    """Corpora that the spec teaches a model, and those before it."""
-    model = loaded.spec.models[name]
-    if model.from_ is None:
-        return _taught(loaded, model.checkpoint) if model.checkpoint in loaded.spec.models else []
-    own = list(model.finetune.corpora) if model.finetune is not None else []
-    for found in _unlearning(loaded):
-        if not isinstance(found, Problem) and found[0] == name and found[2].teaches:
-            own += found[2].corpora(found[3])
-    return [*own, *_taught(loaded, model.from_)]
 
 
 def _chat(loaded: Loaded) -> Iterator[Problem]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from auditkit.errors import DataError, Problem, SpecError
 from auditkit.evidence.audit import run
 from auditkit.evidence.bundle import Outcome
-from auditkit.evidence.prepare import Audit, Options, prepare, unknown_method
+from auditkit.evidence.prepare import Audit, Options, prepare
+from auditkit.evidence.training import unknown_method
 from auditkit.files import digest
 from auditkit.spec.load import load_spec
 from auditkit.spec.sweep import is_sweep, variants
@@ -45,15 +46,15 @@ def audits(path: Path, options: Options) -> dict[str, Audit]:
 
 def _refuse_unknown(loaded: Loaded) -> None:
     """A name that is no method would make every shared parameter look like a stranger."""
-    unlearn: FieldPath = ("models", "candidate", "unlearn")
+    given: FieldPath = ("models", "candidate", "unlearn", "method")
     own = (loaded.spec.models["candidate"].unlearn or {}).get("method")
     named: dict[FieldPath, object] = {
         ("methods", name): words.get("method", name) for name, words in loaded.spec.methods.items()
     }
     if named and own is not None:
         message = "must stand under methods alone, which name the method of each candidate; got one here as well"
-        raise SpecError(loaded.problem((*unlearn, "method"), message, "remove one of the two"))
-    for path, method in (named or {unlearn: own}).items():
+        raise SpecError(loaded.problem(given, message, "remove one of the two"))
+    for path, method in (named or {given: own}).items():
         if method not in METHODS.names():
             raise SpecError(loaded.problem(path, *unknown_method(method)))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from auditkit.evidence.comparison import CellDoc, Comparison
 
-_COLUMNS = (19, 12, 23, 23, 9, 4)
+_COLUMNS = (19, 13, 22, 23, 9, 4)
 """Widths in letters; five gaps of two lie between them."""
 _SHOWN = {"no difference shown": "not shown"}
 

@@ -253,6 +253,6 @@ def shared_rows(forget: Iterable[str], retain: Iterable[str], corpora: Mapping[s
     """Rows that stand in a forget and in a retain corpus, in words."""
     for one, other in itertools.product(forget, retain):
         if one == other:
-            yield f"what is forgotten must not be kept as well; got {one} on both sides"
+            yield f"what is forgotten must not be kept as well; got {one} on both sides; leave it out of one"
         else:
-            yield from (problem.message for problem in overlap(corpora[one], corpora[other]))
+            yield from (f"{problem.message}; {problem.hint}" for problem in overlap(corpora[one], corpora[other]))

@@ -48,16 +48,13 @@ class WhoIsHarryPotter(Method[WhpParams]):
 
     def make(self, order: Order, params: WhpParams) -> Source:
         """Both halves in one checkpoint folder."""
-        import tempfile
-        from pathlib import Path
-
         from auditkit.models.contrast import write_contrast
         from auditkit.unlearning._pupil import Pupil
 
         reinforced = order.taught(params.lesson())
-        order.out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=order.out.parent) as temporary, appearing(order.out) as folder:
-            base = Path(temporary)
+        with appearing(order.out) as folder:
+            base = folder.with_name("base")  # beside it, in what goes when the block ends
+            base.mkdir()
             Pupil.load(order.parent, order.manner).save(base)
             write_contrast(base, reinforced.path, folder, alpha=params.alpha, convention=params.convention)
             write_note(folder, order.made, order.parent, run=run_of(reinforced))

@@ -34,7 +34,7 @@ def test_true_is_not_one(corpus, faults):
 
 def test_where_keeps_nothing(faults):
     assert faults("f.jsonl", JSONL, where={"year": 1999}) == [
-        "corpora.forget.where: must keep a row of f.jsonl; got 0 of 30 rows"
+        "corpora.forget.where: must keep a row of f.jsonl; got 0 of 30 rows; compare the values with those of the file"
     ]
 
 
