@@ -40,6 +40,9 @@ def main() -> None:
     if given.case:
         memory(given.model, *given.case.split("/"))
         return
+    # First of all: a process inherits the peak of the one that it is forked from.
+    loaded = peak(given.model, "load", "full")
+    peaks = {(case, kind): peak(given.model, case, kind) for case in MEMORY for kind in ("full", "lora")}
     pupil = Pupil.load(source_of(given.model), Manner(device=given.device, dtype=given.dtype))
     pupil.open(LORA, seed=0)
     lessons = Lessons(pupil.rows([corpus("forget", 1)]), retain=pupil.rows([corpus("retain", 2)]), pad=pupil.pad)
@@ -54,8 +57,6 @@ def main() -> None:
     fastest = min(found["bare loop, all logits"], found["bare loop, answers' logits"])
     rows = [(name, f"{tokens / spent:,.0f}", f"{fastest / spent:.2f}") for name, spent in found.items()]
     table(("training", "tokens/s", "ratio to the best bare loop"), rows, model=about(given))
-    peaks = {(case, kind): peak(given.model, case, kind) for case in MEMORY for kind in ("full", "lora")}
-    loaded = peak(given.model, "load", "full")
     table(
         ("NPO in float32", "peak memory, MB", "above the loaded model, MB"),
         [

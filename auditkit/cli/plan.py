@@ -80,8 +80,11 @@ def _decidable(audit: Audit, job: Job) -> str:
 
 def _cost(forecasts: list[Forecast]) -> Iterator[str]:
     yield "What the models would be asked (equal requests of different checks are asked once):"
-    yield f"  {'model':16}{'asked for':>11}{'to ask':>9}{'recorded':>10}{'batches':>9}{'tokens to run':>15}"
+    wide = max([14, *(len(one.model) for one in forecasts)]) + 2
+    yield f"  {'model':{wide}}{'asked for':>11}{'to ask':>9}{'recorded':>10}{'batches':>9}{'tokens to run':>15}"
     for one in forecasts:
-        yield (f"  {one.model:16}{one.asked:>11,}{one.merged:>9,}{one.cached:>10,}{one.batches:>9,}{one.tokens_to_run:>15,}")
+        yield (
+            f"  {one.model:{wide}}{one.asked:>11,}{one.merged:>9,}{one.cached:>10,}{one.batches:>9,}{one.tokens_to_run:>15,}"
+        )
         if one.too_long:
             yield f"  {one.model}: {one.too_long} requests do not fit into the model's window; verify would refuse to start"

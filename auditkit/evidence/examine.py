@@ -112,7 +112,9 @@ def _asked(stop: Stop) -> tuple[Check[Any], Any]:
         raise _fault("check", f"must be a known check; got {stop.check!r}", did_you_mean(stop.check, CHECKS.names()))
     check: Check[Any] = CHECKS.get(stop.check)
     if check.needs_reference or check.other_roles:
-        raise _fault("check", f"must need one model and one corpus; got {stop.check}, which compares", _RATHER)
+        raise _fault(
+            "check", f"must need one model and one corpus; got {stop.check}, which compares", "knowledge_memorization is one"
+        )
     try:
         params = check.params.model_validate(stop.with_)
     except ValidationError as error:
@@ -123,12 +125,9 @@ def _asked(stop: Stop) -> tuple[Check[Any], Any]:
         ) from error
     statistic = check.statistic(params)
     if statistic.kind != "mean" or statistic.worst_group:
-        got = f"{stop.check}, whose quantity is another under these parameters"
-        raise _fault("check", f"must be a mean over rows; got {got}", _RATHER)
+        got = f"{stop.check}, whose quantity is another under the parameters that stand in with"
+        raise _fault("check", f"must be a mean over rows; got {got}", "leave statistic to its default")
     return check, params
-
-
-_RATHER = "knowledge_memorization is one"
 
 
 def _fault(field: str, message: str, hint: str = "") -> SpecError:

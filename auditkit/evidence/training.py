@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from auditkit.corpora.fitness import overlap
 from auditkit.errors import Problem, SpecError, did_you_mean
 from auditkit.evidence.examine import stop_context
 from auditkit.spec.steps import step_models
-from auditkit.unlearning import METHODS, shared_rows, was_taught
+from auditkit.unlearning import METHODS, was_taught
 
 if TYPE_CHECKING:
     from auditkit.corpora.example import Corpus
@@ -141,11 +142,11 @@ def _spoilt_reference(
     taught = [name for name in _taught(loaded, "reference", known) if name in corpora]
     noted = was_taught(sources["reference"], forgotten)
     for corpus in forgotten:
-        shared = next(shared_rows([corpus.name], taught, corpora), "")
-        why = "by this spec" if corpus.name in taught else shared
-        if why or corpus.name in noted:
-            why = why or "by the account of its unlearning.json"
-            message = f"must never have seen what had to be forgotten; got one that was trained on {corpus.name} ({why})"
+        why = ["by this spec"] if corpus.name in taught else []
+        why += ["by the account of its unlearning.json"] if corpus.name in noted else []
+        why += [f"{name}, which it is taught, has rows of it" for name in taught if overlap(corpus, corpora[name])]
+        if why:
+            message = f"must never have seen what had to be forgotten; got one that was trained on {corpus.name} ({why[0]})"
             yield loaded.problem(("models", "reference"), message, "retrain it without the forget data")
 
 

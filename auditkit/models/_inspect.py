@@ -180,7 +180,8 @@ def _adapter_weights(folder: Path, source: Source) -> Iterator[Problem]:
     wrong = lora_problems(tensors, base) if base else []
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        yield _problem(source, f"must fit its base; got {'; '.join(wrong[:_SHOWN])}{more}", part=part)
+        message = f"must fit its base; got {'; '.join(wrong[:_SHOWN])}{more}"
+        yield _problem(source, message, part=part, hint="name the checkpoint that it was made for")
 
 
 def _base_tensors(source: Source) -> Mapping[str, Tensor]:

@@ -188,7 +188,7 @@ def saving(folder: Path) -> Iterator[None]:
         kept = f"; the state of step {before.name.rpartition('-')[2]} is kept" if before else ""
         number = folder.name.rpartition("-")[2]
         why = getattr(error, "strerror", None) or str(error).strip().split("\n")[0][:200]
-        raise TrainingError(f"the training's state of step {number} must be saved; got: {why}{kept}") from error
+        raise TrainingError(f"the training's state of step {number} must be saved; got: {why}{kept}; run again") from error
 
 
 @contextmanager

@@ -1,15 +1,22 @@
-"""Bad input ends in clear lines and exit 2, before anything is measured, with nothing half-written."""
+"""Bad input ends in clear lines and exit 2, before anything is measured, with nothing half-written.
+
+A training that cannot go on ends in exit 4, and keeps what it has.
+"""
 
 import json
 import shutil
 
 import pytest
 import world as builder
+from safetensors.torch import load_file, save_file
 
 from auditkit.errors import UserError
 from auditkit.evidence.audit import run
 from auditkit.evidence.prepare import Options, prepare
 from auditkit.measurement.progress import progress_for
+from auditkit.unlearning import METHODS
+from auditkit.unlearning import _loop as loop
+from tests.cli.test_commands import auditkit
 
 
 @pytest.fixture
@@ -139,3 +146,107 @@ def test_a_prompt_longer_than_the_models_window_is_refused_before_anything_is_me
 def test_paths_that_leave_the_specs_folder(place):
     lines = problems(builder.spec(place, models={"candidate": {"checkpoint": "../elsewhere"}}, require=require(at_most=0.5)))
     assert any("--root" in line for line in lines)
+
+
+UNLEARN = {"method": "gradient_difference", "lr": 0.0005, "epochs": 3, "batch": 12}
+
+
+@pytest.fixture
+def made(place, tmp_path, monkeypatch):
+    """A spec that makes its candidate, and a cache without it."""
+    monkeypatch.setenv("AUDITKIT_CACHE", str(tmp_path / "cache"))
+
+    def written(**more):
+        models = {"original": {"checkpoint": "./original"}, "reference": {"checkpoint": "./reference"}}
+        models["candidate"] = {"from": "original", "unlearn": {**UNLEARN, **more}}
+        return builder.spec(place, name="made.yaml", models=models, require=require())
+
+    return written
+
+
+def states(tmp_path):
+    """The states of trainings that are kept, and the models that were made."""
+    folder = tmp_path / "cache" / "made"
+    return [path.name for path in folder.glob(".*.training/checkpoint-*")], list(folder.glob("[!.]*"))
+
+
+def test_a_loss_that_is_no_number_ends_with_its_step_and_rate_and_goes_on_from_the_state_before(made, tmp_path, monkeypatch):
+    method = METHODS.get("gradient_difference")
+    real, calls = type(method).loss, []
+
+    def spoilt(self, step, params):
+        calls.append(step)
+        return real(self, step, params) * (float("nan") if len(calls) == 6 else 1.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(method), "loss", spoilt)
+        code, out, err = auditkit("verify", made(), "--run-dir", tmp_path / "run", "--quiet")
+    assert (code, out) == (4, "")
+    assert err == (
+        "error: the loss must be finite; got nan at step 6 with the learning rate 0.0005; the last good state is kept; "
+        "lower lr, or give clip or warmup\n"
+    )
+    assert not (tmp_path / "run").exists()
+    assert states(tmp_path) == (["checkpoint-4"], [])
+    steps = []
+    monkeypatch.setattr(loop, "refuse_spoilt", lambda value, *, step, lr: steps.append(step) or value)
+    assert auditkit("unlearn", made(), "--quiet")[0] == 0
+    assert steps == list(range(5, 13))
+
+
+def test_a_full_disk_ends_with_the_state_before(made, tmp_path, monkeypatch):
+    real, calls = loop.save_file, []
+
+    def full(tensors, path):
+        calls.append(path)
+        if len(calls) == 2:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        real(tensors, path)
+
+    monkeypatch.setattr(loop, "save_file", full)
+    code, _, err = auditkit("unlearn", made(), "--quiet")
+    assert (code, err) == (
+        4,
+        "error: the training's state of step 8 must be saved; got: No space left on device; the state of step 4 is kept; "
+        "run again\n",
+    )
+    assert states(tmp_path) == (["checkpoint-4"], [])
+    assert auditkit("unlearn", made(), "--quiet")[0] == 0
+    assert len(calls) == 4
+
+
+def test_a_full_disk_at_the_end_costs_no_training(made, tmp_path, monkeypatch):
+    from auditkit.unlearning._pupil import Pupil
+
+    def full(self, folder):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pupil, "save", full)
+        code, _, err = auditkit("unlearn", made(), "--quiet")
+    assert code == 4
+    assert "error: the model must be written to" in err and "got: No space left on device" in err
+    assert states(tmp_path) == (["checkpoint-12"], [])
+    monkeypatch.setattr(loop._Trainer, "compute_loss", None)
+    assert auditkit("unlearn", made(), "--quiet")[0] == 0
+
+
+def test_an_adapter_on_a_base_that_it_was_not_made_for(made, place, tmp_path):
+    small = {"rank": 2, "targets": ["q_proj"]}
+    code, _, err = auditkit("unlearn", made(lora=small, save="adapter", epochs=1), "--out", place / "adapter", "--quiet")
+    assert code == 0, err
+    weights = load_file(place / "adapter" / "adapter_model.safetensors")
+    wider = {name: tensor.repeat(1, 2) if "lora_A" in name else tensor for name, tensor in weights.items()}
+    save_file({name: tensor.contiguous() for name, tensor in wider.items()}, place / "adapter" / "adapter_model.safetensors")
+    models = {
+        "original": {"checkpoint": "./original"},
+        "reference": {"checkpoint": "./reference"},
+        "candidate": {"checkpoint": "./original", "adapter": "./adapter"},
+    }
+    lines = problems(builder.spec(place, models=models, require=require()), go_on=True)
+    assert lines == [
+        "audit.yaml:12:16: models.candidate: ./original: adapter/adapter_model.safetensors: must fit "
+        "its base; got layers.0.self_attn.q_proj: shape [2, 128] where the base's sides are [64]; "
+        "layers.1.self_attn.q_proj: shape [2, 128] where the base's sides are [64]; name the checkpoint that it was made for"
+    ]

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from auditkit.cli.main import cli, main
 
-COMMANDS = ["init", "validate", "plan", "verify", "report", "list", "show", "schema"]
+COMMANDS = ["init", "validate", "plan", "unlearn", "verify", "report", "compare", "list", "show", "schema"]
 
 
 def auditkit(*arguments):
@@ -43,18 +43,7 @@ def passed(place):
 
 def test_help_names_every_command_and_exit_code():
     text = CliRunner().invoke(cli, ["--help"]).output
-    for word in (
-        "init",
-        "validate",
-        "plan",
-        "verify",
-        "report",
-        "list",
-        "show",
-        "schema",
-        "PASS WITH EXCEPTIONS",
-        "INCOMPLETE",
-    ):
+    for word in (*COMMANDS, "PASS WITH EXCEPTIONS", "INCOMPLETE"):
         assert word in text
 
 
@@ -239,7 +228,7 @@ def test_a_defect_of_auditkit_exits_4_and_quotes_no_data(place, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("".join(["sec", "ret"]))
 
-    monkeypatch.setattr("auditkit.evidence.prepare.prepare", broken)
+    monkeypatch.setattr("auditkit.evidence.sweep.prepare", broken)
     code, out, err = auditkit("validate", builder.spec(place))
     assert code == 4
     assert "RuntimeError" in err and "secret" not in out + err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from auditkit.errors import ModelError, SpecError
@@ -87,3 +89,13 @@ def test_a_circle_is_refused_before_anything_is_made(made, tiny):
 
 def test_helpers_are_not_listed_as_methods():
     assert not {"teach", "make", "materialise"} & set(METHODS.names())
+
+
+def test_what_a_killed_run_left_beside_a_model_goes_when_it_is_made(made, tiny, cache):
+    folder = made("original", spec_models(tiny)).path
+    shutil.rmtree(folder)
+    left, others = folder.with_name(f".{folder.name}.making-x1"), folder.with_name(".another.making-x1")
+    for path in (left / "model", others):
+        path.mkdir(parents=True)
+    made("original", spec_models(tiny))
+    assert {path.name for path in folder.parent.iterdir() if path.is_dir()} == {folder.name, others.name}

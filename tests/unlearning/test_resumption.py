@@ -181,7 +181,7 @@ def test_a_full_disk_costs_the_state_that_was_being_written(tiny, tmp_path, monk
         patch.setattr(owner, name, failing)
         run(opened(tiny, DROPPING), tmp_path)
     kept = f"; the state of step {at - 1} is kept" if at > 1 else ""
-    assert str(caught.value) == f"the training's state of step {at} must be saved; got: {told}{kept}"
+    assert str(caught.value) == f"the training's state of step {at} must be saved; got: {told}{kept}; run again"
     assert caught.value.exit_code == ExitCode.BROKEN
     assert [path.name for path in tmp_path.iterdir()] == ([f"checkpoint-{at - 1}"] if at > 1 else [])
     pupil = opened(tiny, DROPPING)
