@@ -25,7 +25,8 @@ from auditkit.unlearning._method import Order
 from auditkit.unlearning._objective import Lessons, batch_of
 from auditkit.unlearning._passes import Passes
 from auditkit.unlearning._pupil import Pupil
-from auditkit.unlearning._trainer import Settings, train
+from auditkit.unlearning._settings import Settings
+from auditkit.unlearning._trainer import train
 
 ROWS, BATCH = 48, 8
 LORA = Lora.model_validate({"rank": 8})

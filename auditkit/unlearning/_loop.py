@@ -13,7 +13,8 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from auditkit.errors import TrainingError
 from auditkit.unlearning._objective import refuse_spoilt
 from auditkit.unlearning._passes import Passes
-from auditkit.unlearning._trainer import WEIGHTS, Clock, History, Settings, finish_state, rate, saving, seeded
+from auditkit.unlearning._settings import Settings, rate, seeded
+from auditkit.unlearning._state import WEIGHTS, Clock, History, finish_state, saving
 
 
 def make_trainer(

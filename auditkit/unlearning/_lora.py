@@ -28,7 +28,7 @@ def with_adapter(model: Any, lora: Lora, *, seed: int) -> Any:
     """The model with a fresh adapter that changes nothing yet. Raises ModelError where no layer has such a name."""
     from peft import LoraConfig, get_peft_model
 
-    from auditkit.unlearning._trainer import seeded
+    from auditkit.unlearning._settings import seeded
 
     with seeded(seed), warnings.catch_warnings():
         # peft reads an attribute that transformers 5 renamed.

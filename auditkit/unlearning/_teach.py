@@ -84,7 +84,8 @@ def taught_recipe(
 def _train(pupil: Pupil, rows: Sequence[Any], params: Finetune, *, state: Path) -> Run:
     from auditkit.unlearning._objective import Lessons, make_objective, parent_of
     from auditkit.unlearning._passes import Passes
-    from auditkit.unlearning._trainer import Settings, train
+    from auditkit.unlearning._settings import Settings
+    from auditkit.unlearning._trainer import train
 
     parent = parent_of(pupil.model, asked=False, adapter=False)
     lessons = Lessons(rows, pad=pupil.pad)

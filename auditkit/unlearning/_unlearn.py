@@ -91,7 +91,8 @@ def _train(
 ) -> Run:
     from auditkit.unlearning._objective import make_objective, parent_of
     from auditkit.unlearning._passes import Passes
-    from auditkit.unlearning._trainer import Settings, train
+    from auditkit.unlearning._settings import Settings
+    from auditkit.unlearning._trainer import train
 
     uses, lora = method.uses_parent(params), lora_of(params.lora)
     if uses == "sums":

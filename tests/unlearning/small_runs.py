@@ -23,7 +23,8 @@ from auditkit.unlearning._objective import Lessons, make_objective, parent_of
 from auditkit.unlearning._passes import Passes
 from auditkit.unlearning._pupil import Manner, Pupil
 from auditkit.unlearning._rows import IGNORED, Row
-from auditkit.unlearning._trainer import Run, Settings, train
+from auditkit.unlearning._settings import Settings
+from auditkit.unlearning._trainer import Run, train
 
 DROPPING = Lora(rank=4, alpha=8, dropout=0.1)
 SETTINGS = Settings(epochs=3, lr=3e-3, seed=3, save_every=1, weight_decay=0.01, schedule="linear")
@@ -92,7 +93,7 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def killed_again_and_again(folder: Path, lora: Lora | None, rng: random.Random) -> list[int]:
     """Train into ``folder / "end.safetensors"``; a child after the other is killed. The steps of the state at each kill."""
-    from auditkit.unlearning._trainer import last_state
+    from auditkit.unlearning._state import last_state
 
     source, state, end = Source.of_folder(folder / "base"), folder / "state", folder / "end.safetensors"
     seen: list[int] = []

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from auditkit.errors import ExitCode, TrainingError
 from auditkit.unlearning import _loop as loop
-from auditkit.unlearning._trainer import HISTORY, last_state
+from auditkit.unlearning._state import HISTORY, last_state
 from tests.unlearning.small_runs import DROPPING, SETTINGS, STEPS, opened, run, same, weights
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ import torch
 
 from auditkit.errors import ExitCode, TrainingError
 from auditkit.unlearning._rows import padded
-from auditkit.unlearning._trainer import Settings, last_state, rate, seeded
+from auditkit.unlearning._settings import Settings, rate, seeded
+from auditkit.unlearning._state import last_state
 from tests.unlearning.small_runs import DROPPING, FORGET, RETAIN, SETTINGS, STEPS, opened, run, same, taught, weights
 
 TOKENS = 6 * (4 + 3 + 3)
