@@ -15,7 +15,9 @@ import world as builder
 def command(spec, run, cache):
     environment = {**os.environ, "AUDITKIT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, "-m", "auditkit", "verify", str(spec), "--run-dir", str(run), "--quiet", "--exit-zero"]
-    return subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Whoever runs the tests in the background has made them deaf to interrupts, which a child inherits.
+    hears = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **hears)
 
 
 def without_run(folder):
