@@ -100,7 +100,7 @@ def run(
             finished=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             seconds=round(time.perf_counter() - clock, 1),
             seconds_by_model={name: round(seconds, 1) for name, seconds in measured.measurements.seconds.items()},
-            made=made_models(subjects),
+            made=made_models(audit, subjects),
             cached_requests=measured.measurements.cached,
             host=platform.machine(),
             command=portable(command),

@@ -101,7 +101,7 @@ class Audit:
 def prepare(path: Path, options: Options) -> Audit:
     """Load and cross-check a spec. Raises SpecError or DataError with every problem found."""
     loaded = load_spec(path, overrides=options.overrides, seed=options.seed, device=options.device)
-    problems = [*method_problems(loaded), *_chat(loaded)]
+    problems = [*method_problems(loaded), *_chat(loaded), *_candidate_unasked(loaded)]
     sources: dict[str, Source] = {}
     problems += _sources(loaded, options, sources)
     try:
@@ -130,6 +130,13 @@ def measured_models(loaded: Loaded) -> list[str]:
     """Candidate, original, reference and the models that requirements name; other models serve only as bases."""
     named = {name for entry in loaded.entries for name in asked_models(entry.requirement)}
     return [name for name in loaded.spec.models if name in ROLES or name in named]
+
+
+def _candidate_unasked(loaded: Loaded) -> Iterator[Problem]:
+    """A verdict is about the candidate: it must not come from other models alone."""
+    if not any(entry.requirement.of == "candidate" for entry in loaded.entries):
+        message = "must hold a requirement of the candidate; got requirements of other models only"
+        yield loaded.problem(("require",), message, "leave out `of` in one of them, or add one")
 
 
 def asked_models(requirement: Requirement) -> set[str]:

@@ -132,9 +132,10 @@ def on_disk(audit: Audit, name: str, note: Callable[[str], None] = lambda _: Non
     )
 
 
-def made_models(subjects: Subjects) -> dict[str, MadeDoc]:
-    """What each model that auditkit made did cost, by the account of its note."""
-    found = {name: read_note(source) for name, source in subjects.sources.items()}
+def made_models(audit: Audit, subjects: Subjects) -> dict[str, MadeDoc]:
+    """What each model that the spec makes did cost, by its note. A note from elsewhere is not read."""
+    made = [name for name in subjects.sources if audit.spec.models[name].from_ is not None]
+    found = {name: read_note(subjects.sources[name]) for name in made}
     return {name: _made(note) for name, note in found.items() if note is not None and note.get("run")}
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from auditkit.registry import Registry
-from auditkit.unlearning._make import Examiner, chosen_method, find, materialise
-from auditkit.unlearning._method import Method, Stop, shared_rows
+from auditkit.unlearning._make import chosen_method, find, materialise
+from auditkit.unlearning._method import Method, Stop
 from auditkit.unlearning._note import read_note, was_taught
 from auditkit.unlearning._pupil import Manner
 from auditkit.unlearning._teach import teach, teach_adapter
 
 __all__ = [
     "METHODS",
-    "Examiner",
     "Manner",
     "Method",
     "Stop",
@@ -21,7 +20,6 @@ __all__ = [
     "find",
     "materialise",
     "read_note",
-    "shared_rows",
     "teach",
     "teach_adapter",
     "was_taught",

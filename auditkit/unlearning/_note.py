@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditkit.errors import TrainingError
 from auditkit.files import digest, write_atomically
+from auditkit.models._inspect import read_json
 from auditkit.models.source import Source, localise
 
 if TYPE_CHECKING:
@@ -52,13 +53,7 @@ def write_note(folder: Path, made: Mapping[str, Any], source: Source, **more: An
 def read_note(source: Source) -> dict[str, Any] | None:
     """The note of a model on disk, in its last adapter's folder or its own; None where auditkit did not make it."""
     places = [*reversed(source.adapters), *([source.path] if source.kind == "folder" else [])]
-    for place in places:
-        try:
-            found = json.loads((place / NOTE).read_bytes())
-        except (OSError, ValueError):
-            continue
-        return found if isinstance(found, dict) else None
-    return None
+    return next((note for place in places if (note := read_json(place / NOTE)) is not None), None)
 
 
 def lineage(source: Source) -> Iterator[dict[str, Any]]:
@@ -66,19 +61,19 @@ def lineage(source: Source) -> Iterator[dict[str, Any]]:
     note = read_note(source)
     if note is not None:
         yield {key: note.get(key) for key in ("method", "data")}
-        yield from (entry for entry in note.get("lineage") or () if isinstance(entry, dict))
+        yield from _entries(note.get("lineage"))
 
 
 def was_taught(source: Source, corpora: Iterable[Corpus]) -> list[str]:
     """Names of the corpora that the model was trained on by the account of its notes; matched by digest."""
-    taught = {
-        entry.get("sha256")
-        for step in lineage(source)
-        if step.get("method") == "finetune"  # retraining is one too, and says so in its note
-        for entry in step.get("data") or ()
-        if isinstance(entry, dict)
-    }
+    steps = [step for step in lineage(source) if step.get("method") == "finetune"]  # which retraining is as well
+    taught = [entry.get("sha256") for step in steps for entry in _entries(step.get("data"))]
     return [corpus.name for corpus in corpora if corpus.digest in taught]
+
+
+def _entries(value: Any) -> list[dict[str, Any]]:
+    """The mappings of a list; [] where it is none: a checkpoint from elsewhere may hold any note."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def state_folder(out: Path, made: Mapping[str, Any]) -> Path:

@@ -7,8 +7,9 @@ import pytest
 import world as builder
 
 from auditkit.corpora.load import load_corpus
-from auditkit.errors import UserError
+from auditkit.errors import SpecError, UserError
 from auditkit.evidence.prepare import Options, prepare
+from auditkit.evidence.subjects import made_models, planned
 from auditkit.models.source import Source
 from auditkit.spec.model import CorpusSource, Finetune
 from auditkit.unlearning import _trainer
@@ -237,3 +238,27 @@ def test_two_stop_rules_that_wait_for_each_other(place):
 def test_nothing_is_trained_to_find_a_fault(place, monkeypatch):
     monkeypatch.setattr(_trainer, "train", None)
     assert told(place, models=models({**UNLEARN, "retain": "forget"}))
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        '{"lineage": 5, "run": {"steps": "x"}}',
+        '{"method": "finetune", "data": 3}',
+        '{"method": "finetune", "data": [{"sha256": []}]}',
+    ],
+)
+def test_a_note_from_elsewhere_may_hold_anything(place, note):
+    """A checkpoint is hostile: what it says of its making is neither trusted as a cost nor able to break the audit."""
+    (place / "reference" / "unlearning.json").write_text(note)
+    try:
+        audit = prepare(builder.spec(place), Options())
+        assert made_models(audit, planned(audit)) == {}
+    finally:
+        (place / "reference" / "unlearning.json").unlink()
+
+
+def test_a_verdict_needs_a_requirement_of_the_candidate(place):
+    others = [{**item, "of": "reference", "at_most": 0.9} for item in builder.REQUIRE]
+    with pytest.raises(SpecError, match="must hold a requirement of the candidate; got requirements of other models only"):
+        prepare(builder.spec(place, require=others), Options())
