@@ -173,7 +173,9 @@ def _corpora(bundle: Bundle, doc: RequirementDoc) -> set[str]:
 
 def _referred(doc: RequirementDoc) -> set[str]:
     """Models other than the candidate that the result rests on."""
-    named = {doc.bound.model} if doc.bound.model else set()
+    # What a bound of a sequence compares with (the model right after a request) is the candidate's own work.
+    own = doc.point is not None and doc.bound.model not in ROLES
+    named = {doc.bound.model} if doc.bound.model and not own else set()
     relative = doc.check != IDENTITY and CHECKS.get(doc.check).needs_reference
     return named | ({"reference"} if relative else set())
 

@@ -98,7 +98,7 @@ def _judgement(item: Item, spec: Spec) -> Judgement:
     if item.error:
         return Judgement(Result.ERROR, item.error, _NOTHING)
     params = item.check.params.model_validate(item.requirement.with_)
-    samples = _as_candidate(item)
+    samples = as_candidate(item.samples, item.requirement.of)
     veto = item.check.veto(params, samples)
     if veto and not samples["candidate"].inconclusive:
         samples["candidate"] = replace(samples["candidate"], inconclusive=veto)
@@ -113,10 +113,9 @@ def _judgement(item: Item, spec: Spec) -> Judgement:
     )
 
 
-def _as_candidate(item: Item) -> dict[str, Values]:
-    """The samples with the requirement's own model in the candidate's place."""
-    of = item.requirement.of
-    renamed = {"candidate" if name == of else name: values for name, values in item.samples.items()}
+def as_candidate(samples: Mapping[str, Values], of: str) -> dict[str, Values]:
+    """Values by model, with those of the model ``of``, which the requirement is about, in the candidate's place."""
+    renamed = {"candidate" if name == of else name: values for name, values in samples.items()}
     first = [name for name in ("candidate", "original", "reference") if name in renamed]
     # One order whatever the samples came from: the plan's of a run, the alphabet's of a bundle.
     return {name: renamed[name] for name in [*first, *sorted(set(renamed) - set(first))]}
@@ -213,7 +212,9 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
         parameters=dict(item.parameters),
         under=[intervention.model_dump() for intervention in requirement.under],
         notes=notes,
-        details={model: plain_json(values.details) for model, values in _as_candidate(item).items()},
+        details={
+            model: plain_json(values.details) for model, values in as_candidate(item.samples, item.requirement.of).items()
+        },
         waiver=_chosen(waiver for waiver in waivers if waiver.requirement == name),
         line=item.line,
         of=requirement.of,

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from auditkit.checks import CHECKS
+from auditkit.evidence.conclude import as_candidate
 from auditkit.evidence.results import EstimateDoc
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _pattern(names: Sequence[str]) -> list[tuple[str, int]]:
 def _values(bundle: Bundle, doc: RequirementDoc) -> Mapping[str, Values]:
     """Values by model, the check's veto on the candidate's included."""
     stored = bundle.values.get(doc.slug)
-    samples = {} if stored is None or not doc.values_file else stored.samples()
+    samples = {} if stored is None or not doc.values_file else as_candidate(stored.samples(), doc.of)
     if _MINE in samples and not samples[_MINE].inconclusive:
         check = CHECKS.get(doc.check)
         params = check.params.model_validate(doc.parameters, strict=False)

@@ -200,3 +200,29 @@ def test_faults_of_a_candidate_are_told_before_any_is_made_where_they_were_writt
         written_at = text[int(position.split(":")[0]) - 1]
         assert any(word in written_at for word in expected.split(":")[0].split(".")[1:]), written_at
     assert not (place / "none").exists()
+
+
+def test_candidates_that_were_made_request_by_request_are_compared_at_every_step(place, tmp_path):
+    """A bound of a sequence compares with the candidate's own earlier model, which no other candidate has."""
+    rows = [json.loads(line) for line in (place / "forget.jsonl").read_text().splitlines()]
+    people = sorted({row["subject"] for row in rows})
+    halves = {"first": people[:6], "second": people[6:]}
+    corpora = {name: {"file": "forget.jsonl", "where": {"subject": who}, "role": "half"} for name, who in halves.items()}
+    corpora |= {name: {"file": f"{name}.jsonl"} for name in ("forget", "retain")}
+    asked = {"check": "knowledge_memorization", "corpus": "step", "with": builder.QUICK}
+    sequence = {
+        "requests": ["first", "second"],
+        "require": [
+            {**asked, "name": "known", "at_most": "reference + 0.5"},
+            {**asked, "name": "back", "at_most": "then + 0.5"},
+        ],
+    }
+    spec = written(place, methods=METHODS, corpora=corpora, sequence=sequence, decide={"min_subjects": 2})
+    run = tmp_path / "run"
+    code, _, err = auditkit("verify", spec, "--run-dir", run, "--quiet", "--exit-zero")
+    assert code == 0, err
+    compared = {one["name"]: one for one in json.loads((run / "compare.json").read_text())["requirements"]}
+    for name in ("known, request 1 of 2", "back of request 1 after request 2"):
+        mine, theirs = compared[name]["cells"]
+        assert mine["difference"] is None
+        assert theirs["difference"]["value"] == pytest.approx(theirs["estimate"]["value"] - mine["estimate"]["value"])
