@@ -91,11 +91,15 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def killed_again_and_again(folder: Path, lora: Lora | None, rng: random.Random) -> list[int]:
+PIECES = 8
+"""In how many pieces trainings are cut, all rounds together, before the program ends."""
+
+
+def killed_again_and_again(source: Source, folder: Path, lora: Lora | None, rng: random.Random) -> list[int]:
     """Train into ``folder / "end.safetensors"``; a child after the other is killed. The steps of the state at each kill."""
     from auditkit.unlearning._state import last_state
 
-    source, state, end = Source.of_folder(folder / "base"), folder / "state", folder / "end.safetensors"
+    state, end = folder / "state", folder / "end.safetensors"
     seen: list[int] = []
     while not end.exists():
         before = _files(state)
@@ -140,7 +144,13 @@ def main(folder: Path, lora: Lora | None, seed: int) -> None:
     # Loads all that a training loads once, not in every child.
     source = Source.of_folder(folder / "base")
     run(opened(source, lora), folder / "warm", settings=replace(SETTINGS, epochs=0.3))
-    print(json.dumps(killed_again_and_again(folder, lora, random.Random(seed))))
+    # On a machine that is fast for a moment a training is over after few kills: then there is another.
+    rng, rounds = random.Random(seed), []
+    while sum(map(len, rounds)) < PIECES:
+        place = folder / f"round-{len(rounds)}"
+        place.mkdir()
+        rounds.append(killed_again_and_again(source, place, lora, rng))
+    print(json.dumps(rounds))
 
 
 if __name__ == "__main__":
