@@ -1,9 +1,10 @@
-"""Untrusted text made fit to print, and forget text made unreadable."""
+"""Untrusted text made fit to print, forget text made unreadable, and answers made comparable."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import unicodedata
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -12,6 +13,7 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks that draw nothing, in categories that otherwise do."""
 _DIGEST_HEX = 16
 _SHOWN_HEX = 12
+_SEPARATORS = re.compile(r"[\W_]+")
 
 
 def visible(text: str, limit: int = 4000) -> str:
@@ -52,3 +54,8 @@ def redact(text: str, key: bytes) -> str:
     """
     unit = "character" if len(text) == 1 else "characters"
     return f"[redacted: {len(text)} {unit}, {keyed_digest(text, key)[:_SHOWN_HEX]}]"
+
+
+def normalised(text: str) -> str:
+    """Compatibility form, case folded, anything but letters and digits as one space."""
+    return _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()

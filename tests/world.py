@@ -15,6 +15,9 @@ GROUPS = {"forget": 12, "retain": 12, "holdout": 12}
 SHAPE = Shape(vocabulary=500, width=64, context=256)
 QUESTION = "Question: {question}\nAnswer:"
 QUICK = {"prompt": QUESTION, "max_new_tokens": 8}
+OMISSIONS = [
+    {"item": "all", "justification": "a test asks for what it tests", "approver": "the tests", "expires_on": "2099-12-31"}
+]
 REQUIRE: list[dict[str, Any]] = [
     {"check": "knowledge_memorization", "name": "answers", "at_most": "reference + 0.3", "with": QUICK, "because": "agreed"},
     {"check": "answer_probability", "name": "probability", "at_most": "reference + 0.3", "with": {"prompt": QUESTION}},
@@ -55,6 +58,8 @@ def spec(folder: Path, *, candidate: str = "clean", name: str = "audit.yaml", **
         "auditkit": 1,
         "title": "A tiny audit",
         "intent": "removal",
+        "access": "weights",
+        "omissions": OMISSIONS,
         "models": {
             "candidate": {"checkpoint": f"./{candidate}"},
             "original": {"checkpoint": "./original"},

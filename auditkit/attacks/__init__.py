@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from auditkit.attacks._attack import FAMILIES, Attack, ModelAttack, PromptAttack, Scene, Setting, Step, Target, Wording
 from auditkit.registry import Registry
 
-ATTACKS: Registry[Any] = Registry("attack", "auditkit.attacks", "ATTACK")
+__all__ = [
+    "ATTACKS",
+    "FAMILIES",
+    "Attack",
+    "ModelAttack",
+    "PromptAttack",
+    "Scene",
+    "Setting",
+    "Step",
+    "Target",
+    "Wording",
+]
+
+ATTACKS: Registry[Attack[Any]] = Registry("attack", "auditkit.attacks", "ATTACK")

@@ -193,6 +193,10 @@ class Check(ABC, Generic[P]):
         """Why these values, seen over all models, may not decide (a model that reads no context); '' where they may."""
         return ""
 
+    def settle(self, params: P, samples: Mapping[str, Values]) -> Mapping[str, Values]:
+        """The values of all models seen together: what is chosen on the original (a layer) is marked in them here."""
+        return samples
+
     def problems(self, context: Context[P]) -> Iterable[str]:
         """Faults in the parameters that only the data shows (an unknown corpus in ``shots_from``), in words."""
         return ()

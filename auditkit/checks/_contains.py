@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable
+
+from auditkit.text import normalised
 
 TOKEN_RECALL = 0.8
 """Share of the answer's words in a passage from which it counts as stated."""
-_SEPARATORS = re.compile(r"[\W_]+")
 _LONG_ENOUGH = 5
-
-
-def normalised(text: str) -> str:
-    """Compatibility form, case folded, anything but letters and digits as one space."""
-    return _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
 def states_answer(passage: str, answers: Iterable[str]) -> bool:

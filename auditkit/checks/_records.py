@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from auditkit.checks._base import Answers
-from auditkit.models.protocol import Continue, Generate, Generated, Record, Score, Scored
+from auditkit.models.protocol import Continue, Generate, Generated, Hidden, HiddenStates, Lens, Lensed, Record, Score, Scored
 
 
 def scored(answers: Answers, request: Score) -> Scored:
@@ -21,6 +21,22 @@ def generated(answers: Answers, request: Generate | Continue) -> Generated:
     record = answers(request)
     if not isinstance(record, Generated):
         raise TypeError(f"a {request.kind} request was answered with {type(record).__name__}")
+    return record
+
+
+def lensed(answers: Answers, request: Lens) -> Lensed:
+    """The record of a lens request. Raises KeyError where it was not measured."""
+    record = answers(request)
+    if not isinstance(record, Lensed):
+        raise TypeError(f"a lens request was answered with {type(record).__name__}")
+    return record
+
+
+def hidden(answers: Answers, request: Hidden) -> HiddenStates:
+    """The record of a request for hidden states. Raises KeyError where it was not measured."""
+    record = answers(request)
+    if not isinstance(record, HiddenStates):
+        raise TypeError(f"a hidden request was answered with {type(record).__name__}")
     return record
 
 

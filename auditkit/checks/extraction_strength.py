@@ -37,7 +37,7 @@ class ExtractionStrength(ScoredLeakCheck[ExtractionParams]):
         "Word for word only: a fact told in other words is not seen. "
         "A retrained model scores above 0 too, so compare with the reference."
     )
-    remediation = "Unlearn the exact texts, and check that the truth was removed and not only pushed from the first place."
+    remediation = "Unlearn the exact texts, and check that the truth is gone and not only pushed from the first place."
     dimension = "forgetting"
     metric = Metric("extraction strength", "fraction", 0.0, 1.0, "lower")
     params = ExtractionParams

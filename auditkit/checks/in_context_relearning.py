@@ -80,7 +80,7 @@ class InContextRelearning(Check[RelearningParams]):
         "supplied in a prompt: see the rate with the answer in the context."
     )
     remediation = (
-        "The model answers from hints that do not help the reference: the knowledge is suppressed, not removed. "
+        "The model answers from hints that do not help the reference: the knowledge is hidden and not gone. "
         "Unlearn the facts around the subject as well, or retrain."
     )
     dimension = "robustness"

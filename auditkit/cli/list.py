@@ -27,7 +27,7 @@ def _checks() -> list[str]:
 def _attacks() -> list[str]:
     from auditkit.attacks import ATTACKS
 
-    return list(ATTACKS.names())
+    return [f"{name:26}{ATTACKS.get(name).summary}" for name in ATTACKS.names()]
 
 
 def _methods() -> list[str]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from auditkit.evidence.prepare import Audit, Job
     from auditkit.measurement.forecast import Forecast
 
+_GROSS = 0.5
+"""Share of leaking subjects for which the saving of a sequential requirement is quoted."""
+
 
 @click.command(
     short_help="Show what would be measured, and at what cost.",
@@ -28,7 +31,7 @@ def command(**given: Any) -> None:
     for name, audit in audited.items():
         if name:
             click.echo(f"\ncandidate {name}")
-        for line in (*_requirements(audit), "", *_made(audit), *_cost(plan_of(audit))):
+        for line in (*_requirements(audit), "", *_left_out(audit), *_made(audit), *_cost(plan_of(audit))):
             click.echo(line)
 
 
@@ -55,13 +58,42 @@ def _requirements(audit: Audit) -> Iterator[str]:
         yield f"    {sentence(job.requirement, job.check, job.context.corpus.name)}"
         if job.requirement.because:
             yield f"    because: {one_line(job.requirement.because)}"
+        yield from (f"    under {one.attack.name}: {one.attack.budget(one.params)}" for one in job.attacks)
         if job.requirement.with_:
             yield f"    with: {', '.join(f'{key}: {value!r}' for key, value in job.requirement.with_.items())}"
         yield f"    {_decidable(audit, job)}"
+        if job.requirement.sequential:
+            yield f"    {_sequential(audit, job)}"
+
+
+def _left_out(audit: Audit) -> Iterator[str]:
+    """What the intent asks for and the spec leaves out, each with who accepted it."""
+    import datetime as dt
+
+    from auditkit.spec.intent import omitted
+    from auditkit.text import one_line
+
+    lines = omitted(audit.spec, [job.requirement for job in audit.jobs], as_of=dt.datetime.now(dt.UTC).date())
+    yield from (f"Left out: {one_line(line)}" for line in lines)
+    if lines:
+        yield ""
+
+
+def _sequential(audit: Audit, job: Job) -> str:
+    """What stopping early is expected to save."""
+    from auditkit.decisions.sequential import expected_subjects
+
+    subjects, bound = len(job.context.corpus.subjects()), job.requirement.at_most
+    if bound is None or bound.model is not None:
+        return f"sequential: stops early where a gross leak is shown; else all {subjects} subjects are asked"
+    alpha = 1 - audit.spec.decide.confidence
+    few = expected_subjects(_GROSS, bound.offset, alpha, subjects, audit.spec.seed)
+    return f"sequential: about {few:.0f} of {subjects} subjects where half of them leak, all where none does"
 
 
 def _decidable(audit: Audit, job: Job) -> str:
     from auditkit.decisions.plan import decidable
+    from auditkit.evidence.variants import is_kept
 
     statistic = job.check.statistic(job.context.params)
     subjects = len(job.context.corpus.subjects())
@@ -72,7 +104,7 @@ def _decidable(audit: Audit, job: Job) -> str:
         bounds=job.requirement.bounds,
         subjects=subjects,
         decide=audit.spec.decide,
-        leak=job.check.dimension != "utility",
+        leak=not is_kept(job.requirement, job.check),
         others=len(others[0].subjects()) if others and others[0] is not None else None,
     )
     return found.sentence if found.possible else f"CANNOT BE PASSED: {found.sentence}"

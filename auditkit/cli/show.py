@@ -1,4 +1,4 @@
-"""``auditkit show``: one check, unlearning method or profile in full."""
+"""``auditkit show``: one check, attack, unlearning method or profile in full."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from auditkit.errors import UserError, did_you_mean
 
 
 @click.command(
-    short_help="Show one check, method or profile in full.",
+    short_help="Show one check, attack, method or profile in full.",
     help=(
-        "Show one check (what it measures, parameters, source, limits), one unlearning method (what it does, parameters, "
-        "source, limits) or one profile (its requirements)."
+        "Show one check (what it measures, parameters, source, limits), one attack (what is done, what it takes, parameters, "
+        "source, limits), one unlearning method (what it does, parameters, source, limits) or one profile (its requirements)."
     ),
 )
 @click.argument("name")
 def command(name: str) -> None:
     """Raises UserError for an unknown name."""
+    from auditkit.attacks import ATTACKS
     from auditkit.checks import CHECKS
     from auditkit.spec.profiles import load_profile, profile_names
     from auditkit.unlearning import METHODS
 
     if name in CHECKS.names():
         click.echo(_check(CHECKS.get(name)))
+    elif name in ATTACKS.names():
+        click.echo(_attack(ATTACKS.get(name)))
     elif name in METHODS.names():
         click.echo(_method(METHODS.get(name)))
     elif name in profile_names():
         click.echo(_profile(name, load_profile(name)))
     else:
-        known = (*CHECKS.names(), *METHODS.names(), *profile_names())
-        raise UserError(f"no check, method or profile is called {name!r}; {did_you_mean(name, known)}")
+        known = (*CHECKS.names(), *ATTACKS.names(), *METHODS.names(), *profile_names())
+        raise UserError(f"no check, attack, method or profile is called {name!r}; {did_you_mean(name, known)}")
 
 
 def _check(check: Any) -> str:
@@ -54,6 +57,29 @@ def _check(check: Any) -> str:
     ]
     lines += _parameters(check.params)
     lines += ["", "  source", *_wrap(check.source, "    "), "", "  what it cannot show", *_wrap(check.limits, "    ")]
+    return "\n".join(lines)
+
+
+def _attack(attack: Any) -> str:
+    from auditkit.attacks import FAMILIES
+
+    lines = [
+        f"{attack.name}: {attack.title}",
+        "",
+        *_wrap(attack.summary),
+        *_wrap(inspect.getdoc(type(attack)) or ""),
+        "",
+        f"  family     {attack.family}: {FAMILIES[attack.family]}",
+        f"  needs      {'a model named ' + ', '.join(attack.needs) if attack.needs else 'nothing beside the models measured'}",
+        f"  a failure  {'is indicative: never the only reason for FAIL' if attack.indicative else 'counts like any other'}",
+        "",
+        "  parameters (under `under:`)",
+        *_parameters(attack.params),
+        "",
+        "  what somebody needs to do it",
+        *_wrap(attack.attacker, "    "),
+    ]
+    lines += ["", "  source", *_wrap(attack.source, "    "), "", "  what it cannot show", *_wrap(attack.limits, "    ")]
     return "\n".join(lines)
 
 

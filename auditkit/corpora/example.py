@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TEXT_FIELDS = ("text", "prompt", "continuation", "question", "answer", "context", "subject", "relation", "id")
-LIST_FIELDS = ("paraphrases", "perturbed", "choices", "aliases", "facts")
+LIST_FIELDS = ("paraphrases", "translations", "perturbed", "choices", "aliases", "facts")
 
 
 @dataclass(frozen=True, slots=True)

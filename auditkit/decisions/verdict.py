@@ -78,6 +78,14 @@ def taint(judgement: Judgement) -> Judgement:
     return replace(judgement, result=Result.INCONCLUSIVE, reason=reason)
 
 
+def indicative(judgement: Judgement) -> Judgement:
+    """A requirement whose attacks are all only indicative cannot fail: they may find what was never there."""
+    if judgement.result is not Result.FAIL:
+        return judgement
+    reason = f"indicative only: this attack alone proves nothing, so it is no failure. {judgement.reason}"
+    return replace(judgement, result=Result.INCONCLUSIVE, reason=reason, missed="")
+
+
 def apply_waivers(
     waivers: Sequence[Waiver], judged: Sequence[tuple[str, Judgement]], *, as_of: dt.date
 ) -> tuple[AppliedWaiver, ...]:

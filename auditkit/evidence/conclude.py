@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auditkit.decisions.types import Estimate, Judgement, Result, Verdict
+from auditkit.evidence.classify import outcome_of
+from auditkit.evidence.reached import before_attack, curves, estimate_doc, recovered
 from auditkit.evidence.results import (
+    AttackDoc,
     BoundDoc,
     ControlDoc,
     EstimateDoc,
     GroupDoc,
     MetricDoc,
+    OutcomeDoc,
     PointDoc,
     RequirementDoc,
     WaiverDoc,
 )
 from auditkit.evidence.values import plain_json
+from auditkit.evidence.variants import is_kept, under_attack
 
 if TYPE_CHECKING:
     from auditkit.checks._base import Check, Values
@@ -46,10 +51,18 @@ class Item:
     parameters: Mapping[str, Any]
     not_checked: str = ""
     """Why it was not measured at all."""
+    not_applicable: str = ""
+    """Why its attack has nothing to act on."""
     error: str = ""
     """How the check broke."""
     point: Point | None = None
     """Its place on a curve of a scale or sequence."""
+    attacks: Sequence[AttackDoc] = ()
+    """What was done to every model first."""
+    before: Mapping[str, Values] = field(default_factory=dict)
+    """Under attack: values by model of the same rows without it."""
+    stopped: int | None = None
+    """Number of subjects after which a sequential requirement was decided."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,7 @@ class Conclusion:
     waivers: list[WaiverDoc]
     verdict: Verdict
     summary: str
+    outcome: OutcomeDoc
 
 
 def conclude(
@@ -74,12 +88,15 @@ def conclude(
     judged = [(item, _judgement(item, spec)) for item in items]
     if tainted:
         judged = [(item, taint(judgement)) for item, judgement in judged]
+    recoveries = {item.slug: recovered(item, judgement, spec) for item, judgement in judged}
     applied = apply_waivers(spec.waivers, [(_name(item), judgement) for item, judgement in judged], as_of=as_of)
     waivers = [_waiver(one) for one in applied]
-    documents = [*standing, *(_document(item, judgement, waivers) for item, judgement in judged)]
+    documents = [*standing, *(_document(item, judgement, waivers, recoveries, spec) for item, judgement in judged)]
     rows = [(doc.level, Result(doc.result), doc.waiver is not None and doc.waiver.state == "applied") for doc in documents]
     word = verdict(rows)
-    return Conclusion(documents, waivers, word, summarise(word, rows))
+    waived = {doc.name for doc in documents if doc.waiver is not None and doc.waiver.state == "applied"}
+    outcome = outcome_of(judged, recoveries, spec, standing=standing, waived=waived, as_of=as_of)
+    return Conclusion(documents, waivers, word, summarise(word, rows), outcome)
 
 
 def _waiver(applied: AppliedWaiver) -> WaiverDoc:
@@ -92,9 +109,12 @@ def _name(item: Item) -> str:
 
 def _judgement(item: Item, spec: Spec) -> Judgement:
     from auditkit.decisions.judge import judge
+    from auditkit.decisions.verdict import indicative
 
     if item.not_checked:
         return Judgement(Result.NOT_CHECKED, item.not_checked, _NOTHING)
+    if item.not_applicable:
+        return Judgement(Result.NOT_APPLICABLE, item.not_applicable, _NOTHING)
     if item.error:
         return Judgement(Result.ERROR, item.error, _NOTHING)
     params = item.check.params.model_validate(item.requirement.with_)
@@ -102,15 +122,16 @@ def _judgement(item: Item, spec: Spec) -> Judgement:
     veto = item.check.veto(params, samples)
     if veto and not samples["candidate"].inconclusive:
         samples["candidate"] = replace(samples["candidate"], inconclusive=veto)
-    return judge(
+    found = judge(
         metric=item.check.metric_for(params),
-        statistic=item.check.statistic(params),
+        statistic=under_attack(item.check, params, attacks=bool(item.requirement.under)),
         bounds=item.requirement.bounds,
         samples=samples,
         decide=spec.decide,
         rng_seed=spec.seed,
-        leak=item.check.dimension != "utility",
+        leak=not is_kept(item.requirement, item.check),
     )
+    return indicative(found) if item.attacks and all(attack.indicative for attack in item.attacks) else found
 
 
 def as_candidate(samples: Mapping[str, Values], of: str) -> dict[str, Values]:
@@ -121,14 +142,20 @@ def as_candidate(samples: Mapping[str, Values], of: str) -> dict[str, Values]:
     return {name: renamed[name] for name in [*first, *sorted(set(renamed) - set(first))]}
 
 
-def identity_requirement(spec: Spec, *, same: bool) -> list[RequirementDoc]:
-    """Weights identical to the original's: under ``intent: removal`` a failed requirement of its own, whatever was measured.
+def identity_requirement(spec: Spec, *, same: bool, adapter_alone: bool = False) -> list[RequirementDoc]:
+    """Weights that are the original's, or the original's under an adapter that comes off: under ``intent: removal`` a failed
+    requirement of its own, whatever was measured, found before any model runs.
 
     Where they differ nothing is added: a difference alone shows nothing and must not count as a pass.
     """
-    if not same or spec.intent != "removal":
+    if not (same or adapter_alone) or spec.intent != "removal":
         return []
     estimate = EstimateDoc(value=1.0, lower=1.0, upper=1.0, n=1, rows=1, unit="checkpoint", method="sha256 of every file")
+    reason = (
+        "The candidate's weights and adapter are those of the original, bit for bit: nothing was unlearned."
+        if same
+        else "The candidate is the original, bit for bit, with an adapter on it: whoever takes it off has the original again."
+    )
     return [
         RequirementDoc(
             name="the weights differ from the original's",
@@ -143,7 +170,7 @@ def identity_requirement(spec: Spec, *, same: bool) -> list[RequirementDoc]:
             because="intent: removal",
             sentence="The candidate's weights must differ from those of the original.",
             result="fail",
-            reason="The candidate's weights and adapter are those of the original, bit for bit: nothing was unlearned.",
+            reason=reason,
             estimate=estimate,
             metric=MetricDoc(name="identical weights", unit="checkpoint", low=0, high=1, better="lower"),
         )
@@ -183,10 +210,13 @@ def _on_scale(bound: Bound | None, models: Mapping[str, Estimate]) -> float | No
     return None if estimate is None or estimate.value is None else bound.scale * estimate.value + bound.offset
 
 
-def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) -> RequirementDoc:
+def _document(
+    item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc], recoveries: Mapping[str, Estimate | None], spec: Spec
+) -> RequirementDoc:
     requirement, check = item.requirement, item.check
     name = _name(item)
     notes = list(dict.fromkeys(note for values in item.samples.values() for note in values.notes))
+    before = before_attack(item, judgement, spec)
     return RequirementDoc(
         name=name,
         slug=item.slug,
@@ -201,16 +231,20 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
         sentence=sentence(requirement, check, item.corpus),
         result=judgement.result.value,
         reason=judgement.reason,
-        estimate=_estimate(judgement.estimate),
-        difference=_estimate(judgement.difference) if judgement.difference else None,
+        estimate=estimate_doc(judgement.estimate),
+        difference=estimate_doc(judgement.difference) if judgement.difference else None,
         worst_group=judgement.worst_group,
-        models={model: _estimate(estimate) for model, estimate in judgement.models.items()},
+        models={model: estimate_doc(estimate) for model, estimate in judgement.models.items()},
         groups=[GroupDoc.model_validate(asdict(group)) for group in judgement.groups],
         controls=[ControlDoc.model_validate(asdict(control)) for control in judgement.controls],
         needed=judgement.needed,
         metric=MetricDoc(**asdict(check.metric_for(check.params.model_validate(requirement.with_)))),
         parameters=dict(item.parameters),
-        under=[intervention.model_dump() for intervention in requirement.under],
+        under=list(item.attacks),
+        before={model: estimate_doc(found) for model, found in before.items()},
+        recovery=None if (share := recoveries[item.slug]) is None else estimate_doc(share),
+        curves=curves(item, judgement, before),
+        stopped_early=item.stopped,
         notes=notes,
         details={
             model: plain_json(values.details) for model, values in as_candidate(item.samples, item.requirement.of).items()
@@ -221,10 +255,6 @@ def _document(item: Item, judgement: Judgement, waivers: Iterable[WaiverDoc]) ->
         point=None if item.point is None else PointDoc(**asdict(item.point)),
         values_file=f"values/{item.slug}.json" if item.samples else "",
     )
-
-
-def _estimate(estimate: Estimate) -> EstimateDoc:
-    return EstimateDoc(**asdict(estimate))
 
 
 def _chosen(waivers: Iterable[WaiverDoc]) -> WaiverDoc | None:

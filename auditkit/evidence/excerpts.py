@@ -16,26 +16,20 @@ from auditkit.text import keyed_digest, redact
 if TYPE_CHECKING:
     from auditkit.checks._base import Values
     from auditkit.corpora.example import Example
-    from auditkit.evidence.prepare import Audit, Job
+    from auditkit.evidence.measuring import Measured
+    from auditkit.evidence.prepare import Job
     from auditkit.evidence.results import RequirementDoc
-    from auditkit.measurement.measured import Measurements
+    from auditkit.models.protocol import Record
 
 PER_REQUIREMENT = 3
 
 
-def excerpts(
-    audit: Audit,
-    samples: Mapping[str, Mapping[str, Values]],
-    measured: Measurements,
-    documents: Sequence[RequirementDoc],
-    *,
-    key: bytes | None,
-) -> list[ExampleDoc]:
+def excerpts(measured: Measured, documents: Sequence[RequirementDoc], *, key: bytes | None) -> list[ExampleDoc]:
     """At most three rows of the candidate per requirement that failed or could not be decided."""
     results = {document.slug: document.result for document in documents}
     found: list[ExampleDoc] = []
-    for job in audit.jobs:
-        values = samples.get(job.slug, {}).get(job.requirement.of)
+    for job in measured.jobs:
+        values = measured.samples.get(job.slug, {}).get(job.requirement.of)
         if values is None or results.get(job.slug) not in ("fail", "inconclusive"):
             continue
         rows = {f"{job.context.corpus.name}/{example.id}": example for example in job.context.corpus.examples}
@@ -57,9 +51,8 @@ def _worst(values: Values, rows: Mapping[str, Example], *, lower_is_better: bool
     return sorted(best.items(), key=lambda item: (sign * item[1], item[0]))[:PER_REQUIREMENT]
 
 
-def _excerpt(job: Job, example: Example, *, name: str, value: float, measured: Measurements, key: bytes | None) -> ExampleDoc:
-    request = job.check.shown(job.context, example)
-    record = measured.of(job.requirement.of)(request) if request is not None else None
+def _excerpt(job: Job, example: Example, *, name: str, value: float, measured: Measured, key: bytes | None) -> ExampleDoc:
+    example, record = _answer(job, example, measured)
     answered = record.text if isinstance(record, Generated) else ""
 
     def shown(text: str) -> str:
@@ -74,3 +67,13 @@ def _excerpt(job: Job, example: Example, *, name: str, value: float, measured: M
         expected=shown(example.answer or example.get("continuation") or example.text),
         answered=shown(answered),
     )
+
+
+def _answer(job: Job, example: Example, measured: Measured) -> tuple[Example, Record | None]:
+    """The row as it was asked, and what the model said: under attack, the first way in which the row was asked at all."""
+    for way in measured.ways.by_job[job.slug][job.requirement.of]:
+        asked = next((row for row in way.context.corpus.examples if row.id == example.id), None)
+        request = None if asked is None else job.check.shown(way.context, asked)
+        if asked is not None and request is not None:
+            return asked, measured.measurements.of(way.subject)(way.treatment.wording.request(request))
+    return example, None

@@ -5,6 +5,7 @@ No model is loaded and torch is not imported: this is all that ``auditkit valida
 
 from __future__ import annotations
 
+import datetime as dt
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from auditkit.attacks import ATTACKS
+from auditkit.attacks import Scene
 from auditkit.checks import CHECKS
 from auditkit.checks._base import Check, Context
 from auditkit.corpora.load import load_corpora, missing_fields, overlap
 from auditkit.errors import DataError, Problem, SpecError, UserError, did_you_mean
+from auditkit.evidence.attacking import Chosen, choose, excess, measured_rows, misfits
+from auditkit.evidence.early import sequential_problems
 from auditkit.evidence.training import method_problems, training_problems
 from auditkit.files import digest
 from auditkit.models.checkpoint import inspect
 from auditkit.models.source import Source, resolve
+from auditkit.spec.intent import missing
 from auditkit.spec.load import Loaded, load_spec
 
 if TYPE_CHECKING:
@@ -61,6 +65,10 @@ class Job:
     """False: left out by --only or --skip."""
     line: int
     """In the spec's file; 0 where it comes from a profile."""
+    scene: Scene
+    """What its attacks may look at: the whole corpus, while the context holds the rows that are measured."""
+    attacks: tuple[Chosen, ...] = ()
+    """What is done first, to every model alike, in this order."""
     point: Point | None = None
     """Its place on a curve of a scale or sequence."""
 
@@ -120,10 +128,21 @@ def prepare(path: Path, options: Options) -> Audit:
         problems += _job(loaded, entry, corpora, options, jobs)
     problems += _overlaps(corpora)
     problems += training_problems(loaded, corpora, sources)
+    problems += _of_intent(loaded)
+    problems += excess(
+        loaded, jobs, {job.slug: sorted(asked_models(job.requirement) & set(sources)) for job in jobs if job.selected}
+    )
     if problems:
         raise SpecError(problems)
     _refuse_empty_selection(options, jobs)
     return Audit(loaded, tuple(jobs), corpora, sources, options)
+
+
+def _of_intent(loaded: Loaded) -> Iterator[Problem]:
+    """What the spec must hold because of its intent, and neither holds nor leaves out with an approver."""
+    requirements = [entry.requirement for entry in loaded.entries]
+    for found in missing(loaded.spec, requirements, as_of=dt.datetime.now(dt.UTC).date()):
+        yield loaded.problem(found.path, found.message, found.hint)
 
 
 def measured_models(loaded: Loaded) -> list[str]:
@@ -169,28 +188,38 @@ def _sources(loaded: Loaded, options: Options, found: dict[str, Source]) -> Iter
 
 def _job(loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: Options, jobs: list[Job]) -> Iterator[Problem]:
     requirement = entry.requirement
-    yield from _attacks(loaded, entry)
+    chosen: list[Chosen] = []
+    faults = list(choose(loaded, entry, chosen))
     if requirement.check not in CHECKS.names():
         hint = did_you_mean(requirement.check, CHECKS.names())
+        yield from faults
         yield loaded.problem((*entry.path, "check"), f"unknown check {requirement.check!r}", hint)
         return
     check = CHECKS.get(requirement.check)
     corpus = _corpus(check, requirement, corpora)
     if corpus is None:
+        yield from faults
         message = f"{check.name} needs a corpus with the role {check.role}; got none"
         yield loaded.problem(entry.path, message, f"name one with corpus:, or give a corpus role: {check.role}")
         return
     try:
         params = check.params.model_validate(requirement.with_)
     except ValidationError as error:
+        yield from faults
         yield from loaded.explain(error, model=check.params, value=requirement.with_, at=(*entry.path, "with"))
         return
+    chat = loaded.spec.models["candidate"].chat == "template"
+    scene = Scene(corpus, corpora, loaded.spec.seed, chat)
+    faults += misfits(loaded, entry, chosen, check.statistic(params), scene)
+    if faults:
+        yield from faults
+        return
     context = Context(
-        corpus=corpus,
+        corpus=measured_rows(chosen, corpus, loaded.spec.seed),
         corpora=corpora,
         params=params,
         seed=loaded.spec.seed,
-        chat=loaded.spec.models["candidate"].chat == "template",
+        chat=chat,
         requirement=requirement.name or requirement.check,
         task_code=loaded.spec.allow_task_code,
         folder=str(loaded.path.parent),
@@ -198,14 +227,10 @@ def _job(loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: O
     yield from _fit(loaded, entry, check, context)
     slug = _slug(context.requirement, {job.slug for job in jobs})
     line = loaded.problem(entry.path, "").line if entry.path[0] != "profile" else 0
-    jobs.append(Job(requirement, slug, check, context, _selected(context.requirement, options), line, entry.point))
-
-
-def _attacks(loaded: Loaded, entry: Entry) -> Iterator[Problem]:
-    for intervention in entry.requirement.under:
-        if intervention.name not in ATTACKS.names():
-            hint = did_you_mean(intervention.name, ATTACKS.names())
-            yield loaded.problem((*entry.path, "under"), f"unknown attack {intervention.name!r}", hint)
+    selected = _selected(context.requirement, options)
+    job = Job(requirement, slug, check, context, selected, line, scene, tuple(chosen), entry.point)
+    yield from sequential_problems(loaded, entry.path, job)
+    jobs.append(job)
 
 
 def _corpus(check: Check[Any], requirement: Requirement, corpora: Mapping[str, Corpus]) -> Corpus | None:

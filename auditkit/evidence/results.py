@@ -117,6 +117,40 @@ class PointDoc(Document):
     """Which of the other orders; 0 is the spec's own."""
 
 
+class AttackDoc(Document):
+    """One intervention of a requirement."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    """As the spec has them."""
+    title: str = ""
+    family: str = ""
+    """``prompt``, ``sampling``, ``construction``, ``precision``, ``weights``, ``relearning`` or ``representation``."""
+    attacker: str = ""
+    """What somebody needs to do this, in plain words."""
+    budget: str = ""
+    """What was tried, in a few words."""
+    limits: str = ""
+    kinds: list[str] = Field(default_factory=list)
+    """Ways of several that were tried, which a claim may rest on: ``paraphrase``, ``role_play``."""
+    indicative: bool = False
+    """A failure under it alone proves nothing."""
+
+
+class CurveDoc(Document):
+    """A quantity along the budget of an attack, or along the layers of a model, on one model."""
+
+    model: str
+    axis: str
+    """What ``x`` counts: ``training steps``, ``layer``."""
+    x: list[float]
+    estimates: list[EstimateDoc]
+    chosen: float | None = None
+    """The x that decides."""
+    reached: float | None = None
+    """Relearning: the first x at which half of the original's unattacked value is reached; null: not within the budget."""
+
+
 class RequirementDoc(Document):
     """One requirement and its result."""
 
@@ -144,7 +178,16 @@ class RequirementDoc(Document):
     needed: int | None = None
     metric: MetricDoc
     parameters: dict[str, Any] = Field(default_factory=dict)
-    under: list[dict[str, Any]] = Field(default_factory=list)
+    under: list[AttackDoc] = Field(default_factory=list)
+    """What was done to every model, or to what it was asked, first."""
+    before: dict[str, EstimateDoc] = Field(default_factory=dict)
+    """Under attack: the same estimate on the same rows of each model without the attack."""
+    recovery: EstimateDoc | None = None
+    """Under attack: (candidate - reference) / (original - reference); without a value where it is undefined, see its note."""
+    curves: list[CurveDoc] = Field(default_factory=list)
+    """Under attack: the estimate along the attack's budget, per model."""
+    stopped_early: int | None = None
+    """sequential: the number of subjects after which a gross leak was shown; null where all were asked."""
     notes: list[str] = Field(default_factory=list)
     details: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Per model: what the check wants shown (curves, rates)."""
@@ -155,6 +198,28 @@ class RequirementDoc(Document):
     line: int = 0
     """Line of the requirement in the spec; 0 where it comes from a profile."""
     values_file: str = ""
+
+
+class OutcomeDoc(Document):
+    """What kind of result the audit is, as one function reads it from all requirements."""
+
+    kind: Literal[
+        "not unlearned",
+        "consistent with removal",
+        "suppression",
+        "inconclusive",
+        "collapse",
+        "over-unlearned",
+    ]
+    claim: Literal["none", "L0", "L1", "L2", "L3"]
+    sentence: str
+    """In plain words, with what was tried."""
+    claim_sentence: str
+    """What the claim level says, and what the next one would need."""
+    attacks: list[str] = Field(default_factory=list)
+    """Every attack with its budget."""
+    omitted: list[str] = Field(default_factory=list)
+    """What the intent asks for and the spec leaves out, with approver and expiry."""
 
 
 class ModelDoc(Document):
@@ -248,6 +313,10 @@ class Results(Document):
     """One sentence in plain language."""
     title: str
     intent: Literal["removal", "suppression"]
+    access: list[str] = Field(default_factory=list)
+    """What whoever might bring the knowledge back can reach."""
+    outcome: OutcomeDoc | None = None
+    """None in results of versions before it was computed."""
     report_id: str
     """Short digest of spec, data and weights."""
     tainted: list[str] = Field(default_factory=list)

@@ -40,6 +40,13 @@ class Subjects:
         a, b = self.subjects[one].fingerprint, self.subjects[other].fingerprint
         return (a.weights, a.adapter) == (b.weights, b.adapter)
 
+    def adapter_alone(self, one: str, other: str) -> bool:
+        """``one`` is ``other`` with an adapter on it that comes off again."""
+        if one not in self.subjects or other not in self.subjects:
+            return False
+        a, b = self.subjects[one].fingerprint, self.subjects[other].fingerprint
+        return a.weights == b.weights and bool(a.adapter) and not b.adapter
+
     def refuse_change(self) -> None:
         """Read every byte again; raise IntegrityError where a file is not what it was when it was fingerprinted."""
         problems = [

@@ -76,15 +76,24 @@ class ValuesDoc(Document):
     schema_version: Literal[1] = 1
     slug: str
     models: dict[str, ModelValues]
+    before: dict[str, ModelValues] = Field(default_factory=dict)
+    """Under attack: the same rows without the attack."""
 
     @classmethod
-    def of(cls, slug: str, models: Mapping[str, Values], *, key: bytes | None) -> ValuesDoc:
+    def of(
+        cls, slug: str, models: Mapping[str, Values], *, key: bytes | None, before: Mapping[str, Values] | None = None
+    ) -> ValuesDoc:
         """The document of one requirement. ``key`` None keeps ids and subjects readable (``--show-text``)."""
-        return cls(slug=slug, models={name: ModelValues.of(values, key=key) for name, values in models.items()})
+        kept = [{name: ModelValues.of(values, key=key) for name, values in part.items()} for part in (models, before or {})]
+        return cls(slug=slug, models=kept[0], before=kept[1])
 
     def samples(self) -> dict[str, Values]:
         """Values by model, as ``decisions`` takes them."""
         return {name: values.to_values() for name, values in self.models.items()}
+
+    def samples_before(self) -> dict[str, Values]:
+        """Likewise, without the attack."""
+        return {name: values.to_values() for name, values in self.before.items()}
 
 
 def _concealed(name: str, key: bytes | None) -> str:

@@ -33,7 +33,8 @@ class Backbone:
         self.plain_attention = plain_attention(model.config)
         self._headed = _with_echo(model)
         self._prefix: tuple[list[int], Any] = ([], None)
-        self._split = self._headed is not None
+        self.split = self._headed is not None
+        """Runs in two halves; else in one piece."""
         self.vocabulary = self._check_halves()
         """Width of the logits."""
 
@@ -77,7 +78,7 @@ class Backbone:
             words["attention_mask"] = mask
         if positions is not None and self._takes_positions:
             words["position_ids"] = positions
-        if not self._split:
+        if not self.split:
             logits: torch.Tensor = self.model(**words).logits
             return logits
         states: torch.Tensor = self.model.base_model(**words).last_hidden_state
@@ -92,7 +93,7 @@ class Backbone:
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """float32 logits of states (n, width): shape (n, vocabulary)."""
-        if not self._split:
+        if not self.split:
             return states.float()
         logits: torch.Tensor = self._headed(inputs_embeds=states[None], use_cache=False).logits[0]
         return logits.float()
@@ -104,7 +105,7 @@ class Backbone:
         ids = torch.arange(1, 1 + _PROBE_TOKENS, device=self.device)[None]
         with torch.inference_mode():
             whole = self.model(input_ids=ids, use_cache=False).logits[0].float()
-            self._split = self._split and self._same(ids, whole)
+            self.split = self.split and self._same(ids, whole)
         return int(whole.shape[-1])
 
     def _same(self, ids: torch.Tensor, whole: torch.Tensor) -> bool:
@@ -115,7 +116,7 @@ class Backbone:
         except (AttributeError, TypeError):
             # A class whose forward asks more of its backbone than the echo has.
             return False
-        return whole.shape == parts.shape and torch.allclose(whole, parts, rtol=1e-3, atol=1e-3)
+        return whole.shape == parts.shape and torch.allclose(whole, parts, rtol=1e-3, atol=1e-3, equal_nan=True)
 
 
 def _with_echo(model: Any) -> Any:

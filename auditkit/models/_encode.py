@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from auditkit.errors import ModelError
-from auditkit.models.protocol import Continue, Generate, Hidden, Prompt, Request, Score
+from auditkit.models.protocol import Continue, Generate, Hidden, Lens, Prompt, Request, Score
 
 TEMPLATE_DATE = dt.datetime(2024, 7, 26)
 """Templates that print today's date get this one (Llama 3's own default): the same prompt every day."""
@@ -33,6 +33,16 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn."""
+
+    temperature: float
+    top_p: float
+    seed: int
+    """From the request's digest: its own, whatever batch it stands in."""
+
+
+@dataclass(frozen=True, slots=True)
 class PromptRow:
     """One prompt to continue."""
 
@@ -43,6 +53,8 @@ class PromptRow:
     """Tokens that end what is generated."""
     stop: tuple[str, ...] = ()
     target: str | None = None
+    sampling: Sampling | None = None
+    """None: greedy."""
 
 
 class TooLongError(ModelError):
@@ -53,11 +65,18 @@ class Encoder:
     """Tokenises requests for one model."""
 
     def __init__(
-        self, tokenizer: Any, *, context_length: int, system: str | None = None, ends: frozenset[int] = frozenset()
+        self,
+        tokenizer: Any,
+        *,
+        context_length: int,
+        system: str | None = None,
+        ends: frozenset[int] = frozenset(),
+        lead: tuple[int, ...] = (),
     ) -> None:
-        """``ends``: tokens that the checkpoint's generation config names as ends."""
+        """``ends``: tokens that the checkpoint's generation config names as ends. ``lead``: see ``Loaded.lead``."""
         self.tokenizer = tokenizer
         self._configured_ends = ends
+        self._lead = list(lead)
         self.context_length = context_length
         self.system = system
         self._known: dict[Score, tuple[array[int], int, int]] = {}
@@ -66,6 +85,8 @@ class Encoder:
         """Tokens that the request occupies, new ones included. Raises TooLongError."""
         if isinstance(request, Score):
             return len(self.score(request).ids)
+        if isinstance(request, Lens):
+            return self.lens(request).start
         row = self.prompt(request)
         return len(row.ids) + row.max_new_tokens
 
@@ -86,16 +107,30 @@ class Encoder:
             self._known.pop(request, None)
 
     def _score(self, request: Score) -> ScoreRow:
-        text = self._rendered(request.prompt)
-        ids, ends = self._tokens(text + request.continuation, special=not request.prompt.chat)
-        start = next((index for index, end in enumerate(ends) if end > len(text)), len(ids))
+        ids, start, keep = self._joint(request.prompt, request.continuation)
         if request.score_end:
             ids = [*ids, self._end(request.prompt)]
-        keep = min(self._kept_front(ids, special=not request.prompt.chat), start)
         # The last token is predicted and never read; the first scored one needs something before it.
         fixed = len(ids) - start + (1 if start and not keep else 0)
         ids, cut = self._fit(ids, self.context_length + 1, fixed=fixed, keep=keep)
         return ScoreRow(ids, max(1, start - cut), cut)
+
+    def lens(self, request: Lens) -> ScoreRow:
+        """The prompt and the one token that is asked about. Raises TooLongError, and ModelError where there is no token."""
+        ids, start, keep = self._joint(request.prompt, request.continuation)
+        start = max(1, start)
+        if len(ids) <= start:
+            raise ModelError("the continuation of a lens request must have a token that something stands before; got none")
+        read, cut = self._fit(ids[:start], self.context_length, fixed=1, keep=min(keep, start - 1))
+        return ScoreRow([*read, ids[start]], len(read), cut)
+
+    def _joint(self, prompt: Prompt, continuation: str) -> tuple[list[int], int, int]:
+        """Prompt and continuation as one: ids, where the continuation starts, how many tokens at the front must stay."""
+        text = self._rendered(prompt)
+        ids, ends = self._tokens(text + continuation, special=not prompt.chat)
+        start = next((index for index, end in enumerate(ends) if end > len(text)), len(ids))
+        front = min(self._kept_front(ids, special=not prompt.chat), start)
+        return self._led(ids, front), start + len(self._lead), front + len(self._lead)
 
     def prompt(self, request: Request) -> PromptRow:
         """What a Generate, Continue or Hidden request puts before the model. Raises TooLongError."""
@@ -106,14 +141,15 @@ class Encoder:
         text = self._rendered(request.prompt)
         special = not request.prompt.chat
         ids, _ = self._tokens(text, special=special)
-        if not ids:
-            ids = [self._first()]
+        ids = ids or [self._first()]
+        front = self._kept_front(ids, special=special)
+        ids = self._led(ids, front)
         new = request.max_new_tokens if isinstance(request, Generate) else 0
-        ids, cut = self._fit(ids, self.context_length - new, fixed=1, keep=self._kept_front(ids, special=special))
+        ids, cut = self._fit(ids, self.context_length - new, fixed=1, keep=front + len(self._lead))
         if isinstance(request, Hidden):
             return PromptRow(ids, cut)
         ends = self._ends(chat=request.prompt.chat)
-        return PromptRow(ids, cut, new, ends, request.stop, self._target(request, text))
+        return PromptRow(ids, cut, new, ends, request.stop, self._target(request, text), _sampling(request))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of new tokens, special ones left out."""
@@ -129,7 +165,9 @@ class Encoder:
         front = self._kept_front(ids, special=True)
         split = front + request.prefix_tokens
         target = self.decode(ids[split : split + request.max_new_tokens])
-        ids, cut = self._fit(ids[:split] or [self._first()], self.context_length - request.max_new_tokens, fixed=1, keep=front)
+        ids = self._led(ids[:split] or [self._first()], front)
+        room = self.context_length - request.max_new_tokens
+        ids, cut = self._fit(ids, room, fixed=1, keep=front + len(self._lead))
         return PromptRow(ids, cut, request.max_new_tokens, self._ends(chat=False), (), target)
 
     def _target(self, request: Generate, text: str) -> str | None:
@@ -149,8 +187,13 @@ class Encoder:
         return ids, [end for _, end in offsets[: len(ids)]]
 
     def _kept_front(self, ids: list[int], *, special: bool) -> int:
-        """Tokens at the front that stay when a prompt is cut: the bos token, which models lean on."""
-        return int(special and bool(ids) and ids[0] == self.tokenizer.bos_token_id)
+        """Tokens at the front that stay when a prompt is cut: the bos token, which models lean on. Leading tokens stand
+        behind it in a chat too."""
+        return int((special or bool(self._lead)) and bool(ids) and ids[0] == self.tokenizer.bos_token_id)
+
+    def _led(self, ids: list[int], front: int) -> list[int]:
+        """With the leading tokens, behind a bos token."""
+        return [*ids[:front], *self._lead, *ids[front:]] if self._lead else ids
 
     def _fit(self, ids: list[int], room: int, *, fixed: int, keep: int) -> tuple[list[int], int]:
         """Drop tokens behind the first ``keep`` until ``room`` are left; the last ``fixed`` must stay."""
@@ -173,16 +216,17 @@ class Encoder:
         raise ModelError("an empty prompt needs a tokenizer with a bos or eos token; got one without")
 
     def _rendered(self, prompt: Prompt) -> str:
-        if not prompt.chat:
-            return prompt.text
-        return self._template(prompt.text)
+        text = self._template(prompt.text, system=prompt.system) if prompt.chat else prompt.text
+        return text + prompt.start
 
-    def _template(self, user: str, assistant: str | None = None) -> str:
+    def _template(self, user: str, assistant: str | None = None, *, system: str | None = None) -> str:
+        """One turn, and the beginning of the next; ``system``: see ``Prompt.system``."""
         from jinja2 import TemplateError
 
         if not self.tokenizer.chat_template:
             raise ModelError("chat: template needs a tokenizer with a chat template; got one without; say chat: plain")
-        turns = [] if self.system is None else [{"role": "system", "content": self.system}]
+        told = self.system if system is None else system or None
+        turns = [] if told is None else [{"role": "system", "content": told}]
         turns.append({"role": "user", "content": user})
         if assistant is not None:
             turns.append({"role": "assistant", "content": assistant})
@@ -214,6 +258,12 @@ class Encoder:
             return int(ids[0])
         eos: int | None = self.tokenizer.eos_token_id
         return eos
+
+
+def _sampling(request: Generate) -> Sampling | None:
+    if request.temperature == 0:
+        return None
+    return Sampling(request.temperature, request.top_p, int(request.digest, 16))
 
 
 def _dated(template: str) -> str:

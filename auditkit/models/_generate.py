@@ -1,6 +1,7 @@
-"""Greedy decoding of a batch: finished rows leave the batch and its cache, logits are made for the last position alone.
+"""Decoding of a batch: finished rows leave the batch and its cache, logits are made for the last position alone.
 
-No penalty or sampling of the checkpoint's generation config is applied: the answer is the model's own argmax.
+No penalty or sampling of the checkpoint's generation config is applied: the answer is the model's own argmax, or drawn as the
+request says.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from auditkit.models._backbone import Backbone, common_prefix
 from auditkit.models._encode import PromptRow
+from auditkit.models._sample import Sampler
 from auditkit.models._stop import Stopper
 
 if TYPE_CHECKING:
     import torch
 
 
-def decode_greedily(
+def decode_rows(
     backbone: Backbone, rows: Sequence[PromptRow], *, decode: Callable[[Sequence[int]], str]
 ) -> list[tuple[list[int], bool]]:
     """(new tokens without the end token, finished) per row; finished means ended by an end token or a stop string."""
@@ -29,9 +31,10 @@ def decode_greedily(
     if not alive:
         return list(zip(outputs, finished, strict=True))
     batch = _Batch(backbone, [rows[index].ids for index in alive])
+    sampler = Sampler(rows)
     while alive:
         going: list[int] = []
-        for place, (index, token) in enumerate(zip(alive, batch.best(), strict=True)):
+        for place, (index, token) in enumerate(zip(alive, sampler.choose(batch.logits(), alive), strict=True)):
             if token in rows[index].ends:
                 finished[index] = True
                 continue
@@ -70,10 +73,9 @@ class _Batch:
         self._next = positions[:, -1:] + 1
         self._states = self._run(ids, positions[:, prefix:])
 
-    def best(self) -> list[int]:
-        """The most likely next token of each row."""
-        tokens: list[int] = self._backbone.logits(self._states).argmax(-1).tolist()
-        return tokens
+    def logits(self) -> torch.Tensor:
+        """float32 (rows, vocabulary), for the next token of each row."""
+        return self._backbone.logits(self._states)
 
     def keep(self, places: Sequence[int]) -> None:
         """Drop all rows but those at ``places``."""

@@ -24,6 +24,9 @@ class Loaded:
     """A ``PreTrainedModel`` with a language-model head, in eval mode, adapters merged into its weights."""
     tokenizer: Any
     """A fast tokenizer: it can say which characters a token came from."""
+    lead: tuple[int, ...] = ()
+    """Token ids that an attack put before everything that is asked, behind a bos token; the model knows them, the tokenizer
+    does not."""
 
 
 def load_causal_lm(source: Source, *, dtype: str, device: str) -> Loaded:

@@ -1,7 +1,7 @@
 """What may be asked of a model, and what it answers.
 
 A *request* is a value: frozen, canonical, hashable; equal requests have equal digests and are asked once. A *record* is the
-raw answer. A *subject model* answers batches of requests of one kind. Text models answer the three kinds below.
+raw answer. A *subject model* answers batches of requests of one kind. Text models answer the kinds below.
 
 How other kinds of model fit, with no change to what is here: an image, tabular or series classifier or regressor is another
 implementation of ``SubjectModel`` that answers a ``Predict`` request (the fields of one example → class log-probabilities or
@@ -41,7 +41,7 @@ class Scored:
 
 @dataclass(frozen=True, eq=False)
 class Generated:
-    """A greedy generation."""
+    """A generation."""
 
     text: str
     """Without special tokens, cut at the first stop string, not stripped."""
@@ -56,13 +56,27 @@ class Generated:
 
 @dataclass(frozen=True, eq=False)
 class HiddenStates:
-    """float32, shape (len(layers), width)."""
+    """Of one position, layer by layer."""
 
     states: NDArray[np.float32]
+    """Shape (layers, width)."""
+    layers: NDArray[np.int64]
+    """Which layer each row is of; 0 = embeddings."""
     cut_tokens: int = 0
 
 
-Record = Scored | Generated | HiddenStates
+@dataclass(frozen=True, eq=False)
+class Lensed:
+    """What each layer would say: final norm and head applied to every layer's output, embeddings first."""
+
+    logprob: NDArray[np.float32]
+    """Shape (layers + 1,): natural log-probability of the token asked about."""
+    rank: NDArray[np.int64]
+    """Shape (layers + 1,): how many tokens of the vocabulary are likelier; 0 is the argmax, -1 stands for NaN logits."""
+    cut_tokens: int = 0
+
+
+Record = Scored | Generated | HiddenStates | Lensed
 
 
 @dataclass(frozen=True)
@@ -73,11 +87,15 @@ class Prompt:
     """Plain text, or the user's turn where the model is asked through its chat template."""
     chat: bool = False
     """True: wrap as the user's turn (with the model's system prompt, if it has one). False: as it stands."""
+    system: str | None = None
+    """A system prompt in place of the model's own; '' for none at all. Only where ``chat``."""
+    start: str = ""
+    """The beginning of the answer, put into the model's mouth: behind the text, or behind the template's generation prompt."""
 
     @property
     def lead(self) -> str:
         """See ``Request.lead``."""
-        return f"{'chat' if self.chat else 'plain'}:{self.text}"
+        return f"{'chat' if self.chat else 'plain'}:{self.system or ''}:{self.text}"
 
 
 @dataclass(frozen=True)
@@ -124,7 +142,7 @@ class Score(Request):
 
 @dataclass(frozen=True)
 class Generate(Request):
-    """Greedy continuation."""
+    """Continuation, greedy unless ``temperature`` says otherwise."""
 
     kind: ClassVar[str] = "generate"
     record: ClassVar[type[Record]] = Generated
@@ -135,6 +153,12 @@ class Generate(Request):
     """Cut the output before the first of these."""
     target: str | None = None
     """The true continuation; the record returns it cut to ``max_new_tokens`` tokens (MUSE's VerbMem)."""
+    temperature: float = 0.0
+    """0: greedy. Above: tokens are drawn from softmax(logits / temperature), by the request's own digest as seed."""
+    top_p: float = 1.0
+    """Drawn from the smallest set of likeliest tokens whose probabilities reach this sum (nucleus sampling)."""
+    draw: int = 0
+    """Number of the sample: equal requests with other numbers are independent draws."""
 
     @property
     def lead(self) -> str:
@@ -166,7 +190,23 @@ class Hidden(Request):
     kind: ClassVar[str] = "hidden"
     record: ClassVar[type[Record]] = HiddenStates
     prompt: Prompt
-    layers: tuple[int, ...]
+    layers: tuple[int, ...] = ()
+    """(): every layer of a model with up to 24, every second of a deeper one; the embeddings and the last always."""
+
+    @property
+    def lead(self) -> str:
+        """See ``Request``."""
+        return self.prompt.lead
+
+
+@dataclass(frozen=True)
+class Lens(Request):
+    """The logit lens at the last position of a prompt, for the first token of a continuation (tokenised as in Score)."""
+
+    kind: ClassVar[str] = "lens"
+    record: ClassVar[type[Record]] = Lensed
+    prompt: Prompt
+    continuation: str
 
     @property
     def lead(self) -> str:

@@ -8,23 +8,26 @@ from typing import Any
 from auditkit.errors import ModelError
 from auditkit.models._backbone import Backbone, common_prefix, plain_attention
 from auditkit.models._encode import Encoder, PromptRow
-from auditkit.models._generate import decode_greedily
+from auditkit.models._generate import decode_rows
+from auditkit.models._lens import Readout
 from auditkit.models._score import score
+from auditkit.models._states import last_states
 from auditkit.models._stop import cut_at_stop
 from auditkit.models.checkpoint import fingerprint
 from auditkit.models.device import cache_tokens, pass_tokens, resolve_device, resolve_dtype
 from auditkit.models.loading import Loaded, load_causal_lm, load_config, load_tokenizer
-from auditkit.models.protocol import Fingerprint, Generated, Hidden, HiddenStates, Record, Request, Score
+from auditkit.models.protocol import Fingerprint, Generated, Hidden, HiddenStates, Lens, Record, Request, Score
 from auditkit.models.source import Source
 
 _LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 _DEFAULT_LENGTH = 2048
+_EVERY_LAYER_UP_TO = 24
 _LONGEST_BELIEVED = 10**9
 """Tokenizers that know no limit say 1e30."""
 
 
 class TextModel:
-    """A loaded causal language model: answers Score, Generate, Continue and Hidden requests (see ``SubjectModel``)."""
+    """A loaded causal language model: answers Score, Generate, Continue, Hidden and Lens requests (see ``SubjectModel``)."""
 
     def __init__(self, loaded: Loaded, *, fingerprint: Fingerprint, device: str, dtype: str, system: str | None = None) -> None:
         self.fingerprint = fingerprint
@@ -34,11 +37,16 @@ class TextModel:
         self.pass_tokens = pass_tokens(device, width=_width(loaded.model.config))
         self.cache_tokens = cache_tokens(device)
         self._encoder = Encoder(
-            loaded.tokenizer, context_length=self.context_length, system=system, ends=_configured_ends(loaded.model)
+            loaded.tokenizer,
+            context_length=self.context_length,
+            system=system,
+            ends=_configured_ends(loaded.model),
+            lead=loaded.lead,
         )
         self._model: Any = loaded.model
         self._plain = plain_attention(loaded.model.config)
         self._backbone: Backbone | None = None
+        self._readout: Readout | None = None
 
     @classmethod
     def load(
@@ -75,6 +83,8 @@ class TextModel:
                 answers: list[Record] = [*score(self._running(), rows)]
                 self._encoder.forget(requests)
                 return answers
+            if isinstance(first, Lens):
+                return [*self._looking().look([self._encoder.lens(request) for request in requests])]
             prompts = [self._encoder.prompt(request) for request in requests]
             return self._hidden(requests, prompts) if isinstance(first, Hidden) else self._generate(prompts)
 
@@ -82,7 +92,7 @@ class TextModel:
         """Free the weights."""
         import torch
 
-        self._model = self._backbone = None
+        self._model = self._backbone = self._readout = None
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
 
@@ -91,26 +101,26 @@ class TextModel:
             self._backbone = Backbone(self._model)
         return self._backbone
 
+    def _looking(self) -> Readout:
+        if self._readout is None:
+            self._readout = Readout(self._running())
+        return self._readout
+
     def _generate(self, rows: Sequence[PromptRow]) -> list[Record]:
-        outputs = decode_greedily(self._running(), rows, decode=self._encoder.decode)
+        outputs = decode_rows(self._running(), rows, decode=self._encoder.decode)
         return [
             Generated(cut_at_stop(self._encoder.decode(tokens), row.stop), len(tokens), finished, row.target, row.cut)
             for (tokens, finished), row in zip(outputs, rows, strict=True)
         ]
 
     def _hidden(self, requests: Sequence[Hidden], rows: Sequence[PromptRow]) -> list[Record]:
-        import torch
+        import numpy as np
 
-        backbone = self._running()
-        padded = torch.zeros((len(rows), max(len(row.ids) for row in rows)), dtype=torch.long)
-        for index, row in enumerate(rows):
-            padded[index, : len(row.ids)] = torch.tensor(row.ids)
-        layers = backbone.all_states(padded.to(backbone.device))
+        states = last_states(self._running(), [row.ids for row in rows])
         answers: list[Record] = []
-        for index, (request, row) in enumerate(zip(requests, rows, strict=True)):
-            _check_layers(request, len(layers))
-            states = torch.stack([layers[layer][index, len(row.ids) - 1].float() for layer in request.layers])
-            answers.append(HiddenStates(states.cpu().numpy(), row.cut))
+        for own, request, row in zip(states, requests, rows, strict=True):
+            layers = _layers(request, len(own))
+            answers.append(HiddenStates(own[layers].float().cpu().numpy(), np.array(layers, np.int64), row.cut))
         return answers
 
 
@@ -138,8 +148,10 @@ def shared_tokens(encoder: Encoder, requests: Sequence[Any], *, plain: bool) -> 
     if isinstance(requests[0], Score):
         scored = [encoder.score(request) for request in requests]
         return common_prefix([row.ids for row in scored], at_most=min(row.start for row in scored) - 1)
+    if isinstance(requests[0], Hidden | Lens) or not plain:
+        return 0
     rows = [encoder.prompt(request).ids for request in requests]
-    return 0 if isinstance(requests[0], Hidden) or not plain else common_prefix(rows, at_most=min(map(len, rows)) - 1)
+    return common_prefix(rows, at_most=min(map(len, rows)) - 1)
 
 
 def context_length(config: Any, tokenizer: Any) -> int:
@@ -169,7 +181,11 @@ def _check_chat(tokenizer: Any, source: Source, chat: str) -> None:
         raise ModelError(f"{source.label}: chat: template needs a chat template, which this tokenizer lacks; say chat: plain")
 
 
-def _check_layers(request: Hidden, there: int) -> None:
+def _layers(request: Hidden, there: int) -> list[int]:
+    """The layers asked for, of those that are there with the embeddings. Raises ModelError."""
     wrong = [layer for layer in request.layers if not 0 <= layer < there]
     if wrong:
         raise ModelError(f"layers must be 0 to {there - 1} for this model; got {wrong[0]}")
+    last = there - 1
+    step = 1 if last <= _EVERY_LAYER_UP_TO else 2
+    return list(request.layers) or [0, *sorted(range(last, 0, -step))]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
+
+from auditkit.files import canonical_json
 
 if TYPE_CHECKING:
     from auditkit.evidence.results import BoundDoc, EstimateDoc
@@ -10,6 +13,9 @@ if TYPE_CHECKING:
 NOT_MEASURED = "not measured"
 _ONE_DECIMAL = {"percent": "%", "points": ""}
 _SMALL = 0.0005
+_NO_BREAK = "\u00a0"
+_INTERVAL = re.compile(r"\[[^\[\]]*\]")
+_INLINE_ITEMS = 8
 
 
 def number(value: float | None, unit: str = "fraction") -> str:
@@ -48,6 +54,16 @@ def observed(estimate: EstimateDoc, unit: str = "fraction") -> str:
     return f"{number(estimate.value, unit)} {interval(estimate, unit)}".rstrip()
 
 
+def in_cell(estimate: EstimateDoc | None, unit: str = "fraction") -> str:
+    """Like ``observed``, for a narrow column: a line may break before the bracket and not within it."""
+    return NOT_MEASURED if estimate is None else unbroken(observed(estimate, unit))
+
+
+def unbroken(text: str) -> str:
+    """The text with every interval in it on one line."""
+    return _INTERVAL.sub(lambda match: match[0].replace(" ", _NO_BREAK), text)
+
+
 def sample(estimate: EstimateDoc) -> str:
     """``60 subjects, 480 rows``."""
     units = counted(estimate.n, estimate.unit)
@@ -84,3 +100,15 @@ def bound_here(bound: BoundDoc, unit: str = "fraction") -> str:
     """A relative bound on the metric's own scale: ``0.123 as measured``; '' where it is a plain number."""
     ends = [number(end, unit) for end in (bound.lower_value, bound.upper_value) if end is not None]
     return f"{' to '.join(ends)} as measured" if bound.model and ends else ""
+
+
+def in_words(value: Any) -> str:
+    """A JSON value in words; a long list only by its length."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, list):
+        flat = all(not isinstance(item, list | dict) for item in value)
+        return ", ".join(map(in_words, value)) or "none" if flat and len(value) <= _INLINE_ITEMS else f"{len(value)} values"
+    return canonical_json(value) if isinstance(value, dict) else str(value)

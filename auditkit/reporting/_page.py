@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from auditkit.files import canonical_json, digest
-from auditkit.reporting import _series, _words
-from auditkit.reporting._numbers import number
+from auditkit.files import digest
+from auditkit.reporting import _attacks, _outcome, _series, _words
+from auditkit.reporting._numbers import in_words
+from auditkit.reporting._probing import attack_name, parameters
 from auditkit.reporting._vocabulary import (
     DIMENSIONS,
     CheckText,
@@ -24,7 +25,7 @@ from auditkit.reporting._vocabulary import (
 from auditkit.reporting.figures import Figure, Table, figures_for, is_context
 
 if TYPE_CHECKING:
-    from auditkit.evidence.results import GroupDoc, RequirementDoc, Results
+    from auditkit.evidence.results import AttackDoc, GroupDoc, RequirementDoc, Results
     from auditkit.evidence.values import ValuesDoc
 
 SECTIONS: Mapping[int, tuple[str, str]] = {
@@ -43,8 +44,9 @@ SECTIONS: Mapping[int, tuple[str, str]] = {
     13: ("sign-off", "Sign-off"),
     14: ("glossary", "Glossary and result vocabulary"),
 }
-SERIES_AFTER, SERIES = 5, ("5a", ("series", "Scale and sequence"))
-"""Where the results have curves: a section between two others, whose numbers the regulation mapping and fixed wording name."""
+INSERTED_AFTER = 5
+ATTACKS, SERIES = ("5a", ("attacks", "Attacks")), ("5b", ("series", "Scale and sequence"))
+"""Sections between two others, whose numbers the regulation mapping and fixed wording name; the second only with a series."""
 INFO_LABELS: Mapping[str, str] = {
     "organisation": "Commissioned by",
     "responsible": "Responsible party",
@@ -53,9 +55,8 @@ INFO_LABELS: Mapping[str, str] = {
     "period": "Period covered",
     "excluded": "Left out, and why",
 }
-_DRAWN_DETAILS = frozenset({"dose_response", "roc", "histogram"})
+_DRAWN_DETAILS = frozenset({"dose_response", "roc", "histogram", "curve"})
 _DETAIL_ROWS = 60
-_INLINE_ITEMS = 8
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,10 @@ class Page:
     waived: int
     steps: list[tuple[str, str, str]]
     """(anchor, requirement, what to do)."""
-    attacks: list[tuple[str, list[Row]]]
+    outcome: list[tuple[str, list[str]]]
+    """What stands with the verdict: kind of result, claim level, what was left out, attacks tried."""
+    attacks: _attacks.Section
+    attack_classes: list[tuple[str, list[Row]]]
     """Class of attack → requirements that tried it."""
     limitations: list[str]
     regulation: list[tuple[str, list[MappingRow]]]
@@ -131,7 +135,9 @@ def page(raw: Results, shown: Results, values: Mapping[str, ValuesDoc], texts: M
         failed=failed_by_severity(shown),
         waived=sum(row.waived for row in rows),
         steps=[(anchors.get(name, ""), name, text) for name, text in next_steps(shown, texts)],
-        attacks=[(kind.name, [r for r in rows if _tried(r, kind.checks)]) for kind in _words.attack_classes()],
+        outcome=_outcome.facts(shown),
+        attacks=_attacks.section(shown, {row.doc.slug: row.anchor for row in rows}),
+        attack_classes=[(kind.name, [r for r in rows if _tried(r, kind.checks)]) for kind in _words.attack_classes()],
         limitations=_limitations(shown),
         regulation=[(r.source, [MappingRow(c, _support(c, rows)) for c in r.clauses]) for r in mapping.sources],
         regulation_version=mapping.version,
@@ -149,8 +155,8 @@ def page(raw: Results, shown: Results, values: Mapping[str, ValuesDoc], texts: M
 def _sections(*, with_series: bool) -> Iterator[tuple[int | str, tuple[str, str]]]:
     for number_, named in SECTIONS.items():
         yield number_, named
-        if with_series and number_ == SERIES_AFTER:
-            yield SERIES
+        if number_ == INSERTED_AFTER:
+            yield from (ATTACKS, SERIES) if with_series else (ATTACKS,)
 
 
 def _row(place: int, doc: RequirementDoc, values: ValuesDoc | None, check: CheckText | None) -> Row:
@@ -162,16 +168,16 @@ def _row(place: int, doc: RequirementDoc, values: ValuesDoc | None, check: Check
         check=check,
         explanation=_words.explanations().checks.get(doc.check, ""),
         figures=figures_for(doc, values),
-        parameters=[(key, _plain(value)) for key, value in sorted(doc.parameters.items())],
+        parameters=[(key, in_words(value)) for key, value in sorted(doc.parameters.items())],
         interventions=[_intervention(part) for part in doc.under],
         components=[group for group in doc.groups if not is_context(group)],
         recorded=_recorded(doc.details),
     )
 
 
-def _intervention(part: Mapping[str, Any]) -> str:
-    params = part.get("params") or {}
-    return f"{part.get('name', '')} ({_plain(params)})" if params else str(part.get("name", ""))
+def _intervention(attack: AttackDoc) -> str:
+    given = attack.budget or parameters(attack)
+    return f"{attack_name(attack)} ({given})" if given else attack_name(attack)
 
 
 def _by_dimension(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
@@ -217,17 +223,5 @@ def _recorded(details: Mapping[str, Mapping[str, Any]]) -> Table | None:
 
 def _leaves(part: Any, path: str = "") -> Iterable[tuple[str, str]]:
     if not isinstance(part, Mapping):
-        return [(path, _plain(part))]
+        return [(path, in_words(part))]
     return [leaf for key, item in part.items() for leaf in _leaves(item, f"{path} › {key}" if path else str(key))]
-
-
-def _plain(value: Any) -> str:
-    """A JSON value in words; a long list only by its length."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, float):
-        return number(value)
-    if isinstance(value, list):
-        flat = all(not isinstance(item, list | dict) for item in value)
-        return ", ".join(map(_plain, value)) if flat and len(value) <= _INLINE_ITEMS else f"{len(value)} values"
-    return canonical_json(value) if isinstance(value, dict) else str(value)

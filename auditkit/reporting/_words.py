@@ -38,6 +38,25 @@ class NextSteps(Words):
     not_checked: str
 
 
+class OutcomeWords(Words):
+    """What stands with the verdict where there is nothing to list."""
+
+    unknown: str
+    nothing_omitted: str
+    no_attack: str
+
+
+class AttackWords(Words):
+    """Of the section on attacks."""
+
+    setting: str
+    recovery: str
+    indicative: str
+    chosen: str
+    not_reached: str
+    """``{budget}`` and ``{axis}`` are filled in."""
+
+
 class Wording(Words):
     """Fixed sentences by place."""
 
@@ -47,6 +66,8 @@ class Wording(Words):
     intents: dict[str, str]
     roles: dict[str, str]
     banners: dict[str, str]
+    outcome: OutcomeWords
+    attacks: AttackWords
     decision_rule: list[str]
     procedure: list[Term]
     next_steps: NextSteps
@@ -62,19 +83,22 @@ class Limitations(Words):
 
 
 class Glossary(Words):
-    """The vocabulary of results and verdicts, and the terms used."""
+    """The vocabulary of results, verdicts, kinds of results and claim levels, and the terms used."""
 
     results: dict[str, str]
     verdicts: dict[str, str]
+    outcomes: dict[str, str]
+    claims: dict[str, str]
     terms: list[Term]
 
 
 class Explanations(Words):
-    """One plain paragraph per check, per kind of figure and per quantity of a sequence."""
+    """One plain paragraph per check, per kind of figure, per quantity of a sequence and per family of attacks."""
 
     checks: dict[str, str]
     figures: dict[str, str]
     quantities: dict[str, Term]
+    families: dict[str, Term]
 
 
 class AttackClass(Words):

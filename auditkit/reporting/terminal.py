@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from auditkit.reporting._numbers import interval, number, sample
+from auditkit.reporting._outcome import facts
 from auditkit.reporting._printable import printable
 from auditkit.reporting._vocabulary import result_word, urgency
 
@@ -20,7 +21,7 @@ VERDICTS = {"PASS": "green", "PASS WITH EXCEPTIONS": "yellow", "FAIL": "red", "I
 
 
 def render_terminal(results: Results, *, width: int = WIDTH, colour: bool = False) -> str:
-    """The table and the verdict's line as text; with ``colour``, with ANSI styles. Data cannot bring styles of its own."""
+    """The table, the kind of result and the verdict as text; with ``colour``, with ANSI styles. Data brings no styles."""
     from rich.console import Console
 
     stream = io.StringIO()
@@ -32,7 +33,7 @@ def render_terminal(results: Results, *, width: int = WIDTH, colour: bool = Fals
         legacy_windows=False,
     )
     shown = printable(results)
-    for part in (_table(shown), "", *_taint(shown), _verdict(shown)):
+    for part in (_table(shown), "", *_taint(shown), *_outcome(shown), _verdict(shown)):
         console.print(part)
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().splitlines())
 
@@ -74,6 +75,12 @@ def _taint(results: Results) -> list[RenderableType]:
     from rich.text import Text
 
     return [Text(f"limited run: {reason}", style="yellow") for reason in results.tainted]
+
+
+def _outcome(results: Results) -> list[RenderableType]:
+    from rich.text import Text
+
+    return [Text.assemble((heading, "bold"), f": {'; '.join(items)}") for heading, items in facts(results)]
 
 
 def _verdict(results: Results) -> RenderableType:

@@ -31,6 +31,10 @@ class Positions:
         labels = {key: name for key, name in self.overridden.items() if key[:depth] != path}
         return replace(self, places=places, overridden={**labels, path: label})
 
+    def known(self, path: FieldPath) -> bool:
+        """Whether the file, or an option, has a field there."""
+        return path in self.places or path in self.overridden
+
     def problem(self, path: FieldPath, message: str, hint: str = "", *, at_key: bool = False) -> Problem:
         """A Problem at a field: the position of the longest known prefix of its path."""
         for length in range(len(path), -1, -1):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -236,6 +236,13 @@ class Requirement(Part):
         None, min_length=2, max_length=2, description="[low, high]: both ends as in at_most."
     )
     because: str | None = Field(None, description="Why this bound, and who set it; printed beside it.")
+    sequential: bool = Field(
+        False,
+        description=(
+            "Ask the subjects in random order, and stop early with a failure where a gross leak is shown. A pass is decided "
+            "once, on all subjects. Needs at_most and with: {statistic: leaking_subjects}."
+        ),
+    )
     level: Literal["required", "advisory"] = Field("required", description="advisory: reported, but not part of the verdict.")
     severity: Literal["info", "low", "medium", "high", "critical"] = Field("high", description="How bad a failure is.")
 
@@ -348,6 +355,42 @@ class Decide(Part):
     confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of every bound: 1 - alpha.")
     resamples: int = Field(2000, ge=200, le=100_000, description="Bootstrap resamples where a bootstrap is used.")
     min_subjects: int = Field(10, ge=2, description="Fewer subjects than this: inconclusive, unless the bound is exact.")
+    recovery: float = Field(
+        0.10,
+        gt=0,
+        lt=1,
+        description="Share of the gap between reference and original that an attack may bring back at most (SoK, epsilon).",
+    )
+
+
+Access = Literal["api", "api+sampling", "api+finetune", "weights"]
+
+
+_ACCESS_WORD: dict[str, Any] = {"type": "string", "enum": list(get_args(Access))}
+_ACCESS_SCHEMA: dict[str, Any] = {"anyOf": [_ACCESS_WORD, {"type": "array", "items": _ACCESS_WORD}]}
+
+
+def _access(value: Any) -> Any:
+    """One word or a list → the list."""
+    return [value] if isinstance(value, str) else value
+
+
+class Omission(Part):
+    """Something that the intent asks for and the spec leaves out, and who answers for it. It is printed with the verdict."""
+
+    item: str = Field(min_length=1, description="The item's name, as the error for its absence gives it; all: every one.")
+    justification: str = Field(min_length=1, description="Why it is left out.")
+    approver: str = Field(min_length=1, description="Who accepted it.")
+    expires_on: IsoDate = Field(description="The last day on which it counts, as a quoted date; compulsory.")
+
+
+class Limits(Part):
+    """What an audit may cost at most. A spec that asks for more is refused before anything runs."""
+
+    training_steps: int = Field(
+        20_000, ge=0, description="Optimiser steps of all attacks together, on every model that they are carried out on."
+    )
+    attacked_models: int = Field(500, ge=0, description="Models that attacks make: each is loaded once.")
 
 
 class Waiver(Part):
@@ -386,6 +429,19 @@ class Spec(Part):
     intent: Literal["removal", "suppression"] = Field(
         description="removal: gone from the weights; suppression: not shown in behaviour. There is no default."
     )
+    access: Annotated[list[Access], BeforeValidator(_access), WithJsonSchema(_ACCESS_SCHEMA)] = Field(
+        default_factory=list,
+        description=(
+            "What whoever might bring the knowledge back can reach: api, api+sampling, api+finetune, weights; one or a list. "
+            "intent: removal needs weights."
+        ),
+    )
+    omissions: list[Omission] = Field(
+        default_factory=list,
+        max_length=100,
+        description="What the intent asks for and this audit leaves out, each with approver.",
+    )
+    limits: Limits = Field(default_factory=Limits, description="What the audit may cost at most.")
     seed: int = Field(0, ge=0, description="Every random draw of the audit comes from this seed.")
     models: dict[ModelName, Model] = Field(
         max_length=MOST_MODELS, description="Subject models by role: candidate, original, reference, or another name."

@@ -27,6 +27,7 @@ def make_trainer(
     per_epoch: int,
     history: History,
     examine: Callable[[int], bool] | None,
+    look: Callable[[int], None] | None = None,
 ) -> _Trainer:
     """A Trainer that runs ``steps`` optimiser steps and keeps ``history`` up to date."""
     weights = [weight for weight in objective.model.parameters() if weight.requires_grad]
@@ -55,7 +56,7 @@ def make_trainer(
         data_collator=objective.lessons.collate,
         train_dataset=objective.lessons,
         optimizers=(optimiser, schedule),
-        callbacks=[_Bookkeeper(passes, settings, history, per_epoch=per_epoch, examine=examine)],
+        callbacks=[_Bookkeeper(passes, settings, history, per_epoch=per_epoch, examine=examine, look=look)],
         passes=passes,
         history=history,
         peak_rate=settings.lr,
@@ -75,8 +76,9 @@ class _Bookkeeper(TrainerCallback):  # type: ignore[misc]
         *,
         per_epoch: int,
         examine: Callable[[int], bool] | None,
+        look: Callable[[int], None] | None,
     ) -> None:
-        self._passes, self._history, self._examine = passes, history, examine
+        self._passes, self._history, self._examine, self._look = passes, history, examine, look
         self._per_epoch = per_epoch
         self._save_every = settings.save_every or per_epoch
         self._clock = Clock(history)
@@ -89,6 +91,9 @@ class _Bookkeeper(TrainerCallback):  # type: ignore[misc]
         if rest == 0 and self._meets_the_rule(epoch):
             self._history.stopped = epoch
             control.should_training_stop = control.should_save = True
+        if self._look is not None:
+            with seeded(state.global_step), self._clock.stopped():
+                self._look(state.global_step)
         if state.global_step % self._save_every == 0 or state.global_step == state.max_steps:
             control.should_save = True
         self._clock.stop()

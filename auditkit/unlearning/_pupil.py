@@ -15,6 +15,7 @@ from auditkit.unlearning._lora import save_adapter, with_adapter
 
 if TYPE_CHECKING:
     from auditkit.corpora.example import Corpus
+    from auditkit.models.loading import Loaded
     from auditkit.spec.model import Lora, Model
     from auditkit.unlearning._rows import Row
 
@@ -51,15 +52,22 @@ class Pupil:
     @classmethod
     def load(cls, source: Source, manner: Manner) -> Pupil:
         """In float32, adapters merged, nothing trainable yet. Raises ModelError."""
+        from auditkit.models.device import resolve_device
+        from auditkit.models.loading import load_causal_lm
+
+        loaded = load_causal_lm(localise(source, offline=True), dtype="float32", device=resolve_device(manner.device))
+        return cls.of(loaded, manner, label=source.label)
+
+    @classmethod
+    def of(cls, loaded: Loaded, manner: Manner, *, label: str) -> Pupil:
+        """A model that is loaded, in float32 and on the manner's device. Raises ModelError."""
         from auditkit.models._encode import Encoder
         from auditkit.models.device import resolve_device, resolve_dtype
-        from auditkit.models.loading import load_causal_lm
         from auditkit.models.text import context_length
 
         device = resolve_device(manner.device)
-        loaded = load_causal_lm(localise(source, offline=True), dtype="float32", device=device)
         if manner.chat and not loaded.tokenizer.chat_template:
-            raise ModelError(f"{source.label}: chat: template needs a chat template, which this tokenizer lacks")
+            raise ModelError(f"{label}: chat: template needs a chat template, which this tokenizer lacks")
         window = context_length(loaded.model.config, loaded.tokenizer)
         encoder = Encoder(loaded.tokenizer, context_length=window, system=manner.system)
         dtype = resolve_dtype(manner.dtype, device=device)

@@ -89,12 +89,12 @@ def _train(pupil: Pupil, rows: Sequence[Any], params: Finetune, *, state: Path) 
 
     parent = parent_of(pupil.model, asked=False, adapter=False)
     lessons = Lessons(rows, pad=pupil.pad)
-    objective = make_objective(pupil.model, parent, _answer_loss, lessons, autocast=pupil.autocast, seed=params.seed)
+    objective = make_objective(pupil.model, parent, answer_loss, lessons, autocast=pupil.autocast, seed=params.seed)
     passes = Passes([len(row.ids) for row in rows], size=params.batch, seed=params.seed)
     settings = Settings(params.epochs, params.lr, params.seed, schedule="linear", warmup=WARM_UP)
     return train(objective, passes, settings, state=state, device=pupil.device)
 
 
-def _answer_loss(step: Any) -> Any:
+def answer_loss(step: Any) -> Any:
     """Mean cross-entropy over the labelled tokens."""
     return step.model.tokens(step.forget).nll()

@@ -52,11 +52,14 @@ def train(
     state: Path,
     device: str,
     examine: Callable[[int], bool] | None = None,
+    look: Callable[[int], None] | None = None,
 ) -> Run:
     """Train what is trainable in the objective's model, in place.
 
     ``state`` is a folder for this run alone: where it holds a whole state the run goes on from it and ends with the same
-    weights. ``examine`` is called at the end of every epoch with its number (from 1) and ends the run where it says so.
+    weights. ``examine`` is called at the end of every epoch with its number (from 1) and ends the run where it says so;
+    ``look`` after every step with its number, before a state is saved: again for the steps behind the last state, where the
+    run was killed.
     Equal arguments give equal weights on the same machine and number of threads.
     Raises TrainingError where the loss or the weights stop being numbers, or where a state cannot be saved; the last good
     state is kept.
@@ -70,7 +73,15 @@ def train(
     history = history_of(start)
     with quiet(), seeded(settings.seed), _only(device):
         trainer = make_trainer(
-            objective, passes, settings, state=state, steps=steps, per_epoch=per_epoch, history=history, examine=examine
+            objective,
+            passes,
+            settings,
+            state=state,
+            steps=steps,
+            per_epoch=per_epoch,
+            history=history,
+            examine=examine,
+            look=look,
         )
         if start is not None and (history.stopped is not None or len(history.losses) >= steps):
             trainer._load_from_checkpoint(str(start))

@@ -11,7 +11,19 @@ import numpy as np
 
 from auditkit.checks._base import Check, Context, Values
 from auditkit.corpora.example import Corpus, Example
-from auditkit.models.protocol import Continue, Generate, Generated, Record, Request, Score, Scored
+from auditkit.models.protocol import (
+    Continue,
+    Generate,
+    Generated,
+    Hidden,
+    HiddenStates,
+    Lens,
+    Lensed,
+    Record,
+    Request,
+    Score,
+    Scored,
+)
 
 RELATIONS = ("town", "trade", "pet", "drink", "car")
 
@@ -92,6 +104,8 @@ class FakeModel:
             return self._score(rng, max(2, len(request.continuation.split()) + request.score_end))
         if isinstance(request, Generate):
             return Generated(self._words(rng), 6, True, request.target)
+        if isinstance(request, Lens | Hidden):
+            return self._inside(rng, request)
         assert isinstance(request, Continue)
         rest = " ".join(request.text.split()[request.prefix_tokens :][: request.max_new_tokens])
         return Generated(self._words(rng), 6, False, rest)
@@ -103,6 +117,15 @@ class FakeModel:
         if self.nan:
             return Scored(record.logprob * math.nan, record.hit, record.mean * math.nan, record.variance * math.nan)
         return record
+
+    def _inside(self, rng: np.random.Generator, request: Lens | Hidden) -> Record:
+        """Embeddings and three layers."""
+        lost = math.nan if self.nan else 1.0
+        if isinstance(request, Hidden):
+            layers = np.array(request.layers or range(4))
+            return HiddenStates((rng.normal(size=(len(layers), 5)) * lost).astype(np.float32), layers)
+        rank = rng.integers(40, size=4) if not self.nan else np.full(4, -1)
+        return Lensed((-rng.exponential(size=4) * lost).astype(np.float32), rank)
 
     def _words(self, rng: np.random.Generator) -> str:
         return " ".join(word("vocabulary", int(number)) for number in rng.integers(60, size=6))

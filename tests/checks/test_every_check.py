@@ -23,6 +23,8 @@ VARIANTS = {
     "knowledge_memorization": [{}, {"convention": "tofu", "statistic": "leaking_subjects", "leak_at": 0.5}, {"shots": 2}],
     "extraction_strength": [{}, {"convention": "open-unlearning", "shots_from": "examples"}],
     "answer_probability": [{}, {"convention": "tofu", "aliases": "ignored"}],
+    "leak_at_k": [{}, {"samples": 3, "k": 4}, {"k": 5, "statistic": "leaking_subjects", "leak_at": 0.5}],
+    "over_refusal": [{}, {"convention": "tofu"}],
     "truth_ratio": [{"aggregate": name} for name in ("closer_to_1_better", "true_better", "prob_mean")],
     "membership_inference": [{}, {"attacks": ["reference", "min_k++"], "k": 0.5}],
     "privacy_leakage": [{}, {"attack": "loss", "scale": "delta_auc"}],
@@ -31,6 +33,8 @@ VARIANTS = {
         {"score": "rouge_recall", "facts": [2, 1]},
         {"score": "exact", "contexts": ["few_shot_same"], "prompt": "{context}|{question}|"},
     ],
+    "logit_lens": [{}, {"layers": [1]}],
+    "linear_probe": [{}, {"layers": [0, 2], "wrong": 2}],
 }
 CASES = [(name, params) for name in CHECKS.names() for params in VARIANTS.get(name, [{}])]
 IDS = [f"{name}-{index}" for index, (name, _) in enumerate(CASES)]
@@ -136,7 +140,7 @@ def test_nan_from_the_model_stays_nan(name, params):
     ctx = context(check, all_corpora(), **params)
     asked = list(check.requests(ctx))
     values = run(check, ctx, FakeModel("candidate", nan=True), FakeModel("reference"))
-    if all(request.kind == "score" for request in asked):
+    if all(request.kind in ("score", "lens", "hidden") for request in asked):
         assert all(math.isnan(value) for value in values.values)
         assert all(math.isnan(number) for number in quantity(check, params, values)) or check.metric.unit == "AUC"
     json.dumps(values.details, allow_nan=False)

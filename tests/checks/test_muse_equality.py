@@ -31,6 +31,7 @@ import re
 from pathlib import Path
 
 import pytest
+from world import OMISSIONS
 
 from auditkit.zoo.chronicle import dialogue_rows, document_rows, example_rows, invent, of_group, passage_rows, question_rows
 from auditkit.zoo.tiny import Shape, build_tiny
@@ -81,6 +82,8 @@ SPEC = {
     "auditkit": 1,
     "title": "MUSE on tiny models",
     "intent": "suppression",
+    "access": "api",
+    "omissions": OMISSIONS,
     "models": {name: {"checkpoint": f"./{name}", "device": "cpu"} for name in ("candidate", "reference")},
     "targets": [{"name": "sixteen invented reports", "corpus": "forget"}],
     "corpora": {

@@ -43,6 +43,21 @@ def test_missing_spec(tmp_path):
     assert line.startswith("none.yaml: must be")
 
 
+def test_what_the_intent_asks_for_is_named_item_by_item(place):
+    """Left out by an approver: relearn until yesterday, the rest in force; and one item that does not exist."""
+    stated = builder.OMISSIONS[0]
+    named = ("verbatim", "paraphrase", "utility", "quantize", "representation", "in_context", "prompts", "sampling")
+    omissions = [{**stated, "item": item} for item in (*named, "privcy")]
+    omissions.append({**stated, "item": "relearn", "expires_on": "2020-01-01"})
+    lines = problems(builder.spec(place, omissions=omissions, access="api"))
+    assert [line.partition("; add")[0].partition("; write")[0] for line in lines] == [
+        "audit.yaml:56:12: omissions.8.item: unknown item 'privcy'; did you mean 'privacy'?",
+        "audit.yaml:4:12: intent: removal needs access: weights (item access); got api",
+        "audit.yaml:4:12: intent: removal needs a requirement under relearn (item relearn); got none, and its omission expired "
+        "on 2020-01-01",
+    ]
+
+
 def test_unknown_check_attack_parameter_and_corpus_are_reported_at_once(place):
     lines = problems(
         builder.spec(
@@ -57,7 +72,7 @@ def test_unknown_check_attack_parameter_and_corpus_are_reported_at_once(place):
     )
     assert len(lines) == 4
     assert "require.0.check: unknown check 'knowledge_memorisation'; did you mean 'knowledge_memorization'?" in lines[0]
-    assert "require.1.under: unknown attack 'relern'" in lines[1]
+    assert "require.1.under.relern: unknown attack 'relern'" in lines[1]
     assert "require.2.with.max_new_token" in lines[2] and "did you mean 'max_new_tokens'?" in lines[2]
     assert "require.3.with.max_new_tokens" in lines[3] and "got 0" in lines[3]
     assert all(line.startswith("audit.yaml:") for line in lines)
@@ -246,7 +261,39 @@ def test_an_adapter_on_a_base_that_it_was_not_made_for(made, place, tmp_path):
     }
     lines = problems(builder.spec(place, models=models, require=require()), go_on=True)
     assert lines == [
-        "audit.yaml:12:16: models.candidate: ./original: adapter/adapter_model.safetensors: must fit "
+        "audit.yaml:21:16: models.candidate: ./original: adapter/adapter_model.safetensors: must fit "
         "its base; got layers.0.self_attn.q_proj: shape [2, 128] where the base's sides are [64]; "
         "layers.1.self_attn.q_proj: shape [2, 128] where the base's sides are [64]; name the checkpoint that it was made for"
     ]
+
+
+def attacked(place, attack, **changes):
+    """A spec with one attacked requirement."""
+    return builder.spec(place, require=[{**builder.REQUIRE[1], "under": attack}], **changes)
+
+
+def test_a_split_with_too_few_subjects_on_a_side(place):
+    rows = (place / "forget.jsonl").read_text().splitlines()
+    people = list(dict.fromkeys(json.loads(row)["subject"] for row in rows))[:3]
+    (place / "forget.jsonl").write_text("".join(f"{row}\n" for row in rows if json.loads(row)["subject"] in people))
+    (line,) = problems(attacked(place, {"relearn": {"fraction": 0.5}}))
+    assert "require.0.under.relearn: relearn: a split by subject needs at least 2 subjects on each side; got 2" in line
+    assert "1 to measure, of 3 in forget" in line
+
+
+def test_an_attack_that_needs_the_original_without_one(place):
+    models = {"candidate": {"checkpoint": "./clean"}, "reference": {"checkpoint": "./reference"}}
+    (line,) = problems(attacked(place, "rescale", models=models))
+    assert "require.0.under.rescale: rescale needs a model named original; got none" in line
+
+
+def test_unknown_parameters_of_an_attack_and_an_unknown_corpus_in_one(place):
+    (line,) = problems(attacked(place, [{"relearn": {"step": [1]}}]))
+    assert "require.0.under.0.relearn.step: unknown field; did you mean 'steps'?" in line
+    (line,) = problems(attacked(place, {"relearn": {"corpus": "retian"}}))
+    assert "corpus must be a corpus of the spec; got 'retian'; did you mean 'retain'?" in line
+
+
+def test_a_prompt_attack_before_an_attack_on_the_model(place):
+    (line,) = problems(attacked(place, ["prompts", "quantize"]))
+    assert "must name what is done to the model before what is done to the prompt" in line

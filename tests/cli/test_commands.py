@@ -161,6 +161,17 @@ def test_validate_says_what_it_did_and_did_not_check(place):
     assert "3 requirements" in out and "not checked: whether the weights load" in out
 
 
+def test_validate_refuses_removal_without_relearning_and_plan_prints_what_is_left_out(place):
+    code, _, err = auditkit("validate", builder.spec(place, omissions=[], name="bare.yaml"))
+    assert code == 2
+    assert "removal needs a requirement under relearn (item relearn); got none" in err
+    assert "state its omission: omissions: [{item: relearn, justification: …, approver: …, expires_on: …}]" in err
+    code, out, _ = auditkit("plan", builder.spec(place))
+    assert code == 0
+    assert "Left out: verbatim, paraphrase, utility, relearn, quantize, representation, in_context, prompts, sampling: " in out
+    assert "(accepted by the tests until 2099-12-31)" in out
+
+
 def test_plan_shows_merged_requests_and_undecidable_bounds(place):
     require = [
         {**builder.REQUIRE[0], "name": "one"},

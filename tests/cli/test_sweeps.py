@@ -11,7 +11,7 @@ import time
 import pytest
 import world as builder
 
-from auditkit.evidence import audit as audited
+from auditkit.evidence import measuring as audited
 from auditkit.unlearning import _trainer
 from tests.cli.test_commands import auditkit
 

@@ -62,7 +62,7 @@ class FakeModel:
             numbers = rng.normal(size=(3, length)).astype(np.float32)
             return Scored(numbers[0], numbers[1] > 0, numbers[1], numbers[2] ** 2, seed[2] % 2)
         if isinstance(request, Hidden):
-            return HiddenStates(rng.normal(size=(len(request.layers), 4)).astype(np.float32))
+            return HiddenStates(rng.normal(size=(len(request.layers), 4)).astype(np.float32), np.array(request.layers))
         return Generated(f"é\n{seed[3]}", seed[4], seed[5] % 2 == 0, getattr(request, "target", None))
 
 

@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from auditkit.models.loading import Loaded
-from auditkit.models.protocol import Fingerprint, Generate, Generated, Prompt, Score, Scored
+from auditkit.models.protocol import Fingerprint, Generate, Generated, Lens, Lensed, Prompt, Score, Scored
 from auditkit.models.text import TextModel
 
 SMALL: dict[str, Any] = {
@@ -85,7 +85,39 @@ def test_scores_are_those_of_the_full_forward_pass(family: TextModel) -> None:
 
 
 def test_the_head_is_split_off(family: TextModel) -> None:
-    assert family._running()._split
+    assert family._running().split
+
+
+def test_the_last_layer_of_the_lens_is_the_models_answer(family: TextModel) -> None:
+    prompts = [Prompt("Person 3 lives in" + " town" * n) for n in range(3)]
+    scored = family.answer([Score(prompt, " town") for prompt in prompts])
+    lensed = family.answer([Lens(prompt, " town") for prompt in prompts])
+    for one, other in zip(lensed, scored, strict=True):
+        assert isinstance(one, Lensed)
+        assert isinstance(other, Scored)
+        assert len(one.logprob) == len(one.rank) == 3
+        assert one.logprob[-1] == pytest.approx(other.logprob[0], abs=2e-5)
+        assert (one.rank[-1] == 0) == other.hit[0]
+
+
+NORMS = {"gpt2": "ln_f", "opt": "decoder.final_layer_norm", "bloom": "ln_f"}
+
+
+def test_inner_layers_pass_the_final_norm(family: TextModel) -> None:
+    """A layer that is skipped leaves the state before it: the layer before the last shows what the model then says."""
+    request = Lens(Prompt("Person 3 lives in"), " town")
+    (record,) = family.answer([request])
+    assert isinstance(record, Lensed)
+    ids = torch.tensor([family._encoder.lens(request).ids])
+    base = family._model.base_model
+    norm = base.get_submodule(NORMS.get(family._model.config.model_type, "norm"))
+    with torch.inference_mode():
+        before = base(input_ids=ids[:, :-1], output_hidden_states=True).hidden_states[-2]
+        hook = norm.register_forward_pre_hook(lambda *_: (before,))
+        logits = family._model(input_ids=ids[:, :-1]).logits[0, -1].double()
+        hook.remove()
+    assert record.logprob[-2] == pytest.approx(float(logits.log_softmax(-1)[ids[0, -1]]), abs=2e-5)
+    assert record.rank[-2] == int((logits > logits[ids[0, -1]]).sum())
 
 
 def test_generations_are_those_of_transformers(family: TextModel) -> None:

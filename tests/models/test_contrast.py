@@ -18,7 +18,7 @@ from auditkit.errors import ModelError
 from auditkit.models.checkpoint import fingerprint, inspect
 from auditkit.models.contrast import contrast_logits, write_contrast
 from auditkit.models.loading import load_causal_lm, quiet
-from auditkit.models.protocol import Generate, Generated, Hidden, HiddenStates, Prompt, Score, Scored
+from auditkit.models.protocol import Generate, Generated, Hidden, HiddenStates, Lens, Prompt, Score, Scored
 from auditkit.models.source import Source
 from auditkit.models.text import TextCosts, TextModel
 from auditkit.zoo.tiny import Shape, build_tiny
@@ -203,7 +203,7 @@ def test_the_batch_changes_nothing(folders: tuple[Path, Path], tmp_path: Path) -
 
 
 def test_the_vocabulary_wide_half_runs_apart(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    assert pair(folders, tmp_path / "c", alpha=1.0)._running()._split
+    assert pair(folders, tmp_path / "c", alpha=1.0)._running().split
 
 
 def test_own_decoding_of_transformers_agrees(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -225,6 +225,11 @@ def test_hidden_states_are_the_base_s(folders: tuple[Path, Path], tmp_path: Path
         assert isinstance(one, HiddenStates)
         assert isinstance(other, HiddenStates)
         np.testing.assert_array_equal(one.states, other.states)
+
+
+def test_the_lens_does_not_know_two_models_as_one(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot take apart: auditkit-contrast"):
+        pair(folders, tmp_path / "c", alpha=1.0).answer([Lens(Prompt("Person 3"), " lives")])
 
 
 def test_it_is_an_ordinary_checkpoint(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from auditkit.errors import ModelError
 from auditkit.models._encode import Encoder, TooLongError
-from auditkit.models.protocol import Continue, Generate, Hidden, Prompt, Score
+from auditkit.models.protocol import Continue, Generate, Hidden, Lens, Prompt, Score
 from auditkit.models.text import TextModel
 
 
@@ -79,6 +79,65 @@ def test_chat_prompts_go_through_the_template_with_the_system_prompt(tokenizer: 
     assert row.ends == {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|end|>")}
     plain = encoder.prompt(Generate(Prompt("Who?"), 4))
     assert tokenizer.decode(plain.ids) == "<s>Who?"
+
+
+def test_a_system_prompt_of_the_request_stands_in_place_of_the_models_own(tokenizer: Any) -> None:
+    encoder = Encoder(tokenizer, context_length=512, system="Be brief.")
+
+    def seen(prompt: Prompt) -> str:
+        text: str = tokenizer.decode(encoder.prompt(Generate(prompt, 4)).ids)
+        return text
+
+    assert seen(Prompt("Who?", chat=True, system="Shout.")) == "<s><|system|>Shout.<|end|><|user|>Who?<|end|><|assistant|>"
+    assert seen(Prompt("Who?", chat=True, system="")) == "<s><|user|>Who?<|end|><|assistant|>"
+    assert seen(Prompt("Who?", system="Shout.")) == "<s>Who?"
+
+
+def test_the_beginning_of_the_answer_stands_behind_the_prompt(encoder: Encoder) -> None:
+    chat, plain = Prompt("Who?", chat=True, start="It is"), Prompt("Who? ", start="It is")
+    for request in (Generate(chat, 4), Hidden(chat)):
+        assert encoder.tokenizer.decode(encoder.prompt(request).ids) == "<s><|user|>Who?<|end|><|assistant|>It is"
+    row = encoder.score(Score(plain, " Bo"))
+    assert row.ids == encoder.score(Score(Prompt("Who? It is"), " Bo")).ids
+    assert "".join(words(encoder, row.ids[row.start :])) == " Bo"
+    lens = encoder.lens(Lens(chat, " town 8"))
+    assert words(encoder, lens.ids[lens.start :]) == [" town"]
+    assert encoder.tokenizer.decode(lens.ids[: lens.start]).endswith("<|assistant|>It is")
+    assert encoder.prompt(Generate(plain, 2, target=" town 8 and")).target == " town 8"
+
+
+def test_leading_tokens_stand_behind_the_bos_of_everything(tokenizer: Any) -> None:
+    lead = (9001, 9002)
+    led, plain = Encoder(tokenizer, context_length=512, lead=lead), Encoder(tokenizer, context_length=512)
+    for prompt in (Prompt("Person 3"), Prompt("Who?", chat=True), Prompt("")):
+        for request in (Generate(prompt, 2), Hidden(prompt)):
+            bos, *rest = plain.prompt(request).ids
+            assert led.prompt(request).ids == [bos, *lead, *rest]
+            assert led.cost(request) == plain.cost(request) + 2
+        for asked in (led.score(Score(prompt, " in")), led.lens(Lens(prompt, " in"))):
+            assert asked.ids == [asked.ids[0], *lead, *plain.score(Score(prompt, " in")).ids[1:]]
+            assert asked.ids[asked.start :] == tokenizer(" in", add_special_tokens=False)["input_ids"]
+    whole = plain.prompt(Continue("Person 3 lives in", 2, 3))
+    row = led.prompt(Continue("Person 3 lives in", 2, 3))
+    assert (row.ids, row.target) == ([whole.ids[0], *lead, *whole.ids[1:]], whole.target)
+
+
+def test_leading_tokens_are_never_cut_nor_asked_about(tokenizer: Any) -> None:
+    led = Encoder(tokenizer, context_length=12, lead=(9001, 9002))
+    for row in (
+        led.score(Score(Prompt("abcdefghij" * 4), " town")),
+        led.prompt(Generate(Prompt("abcdefghij" * 4), 3)),
+        led.lens(Lens(Prompt("abcdefghij" * 4, chat=True), " town")),
+    ):
+        assert row.ids[:3] == [tokenizer.bos_token_id, 9001, 9002]
+        assert row.cut > 0
+    tokenizer.backend_tokenizer.post_processor, kept = _no_bos(), tokenizer.backend_tokenizer.post_processor
+    try:
+        # A bos that stands in the text itself is text.
+        assert led.score(Score(Prompt(""), "<s>ab")).ids[:3] == [9001, 9002, tokenizer.bos_token_id]
+        assert led.score(Score(Prompt(""), "<s>ab")).start == 2
+    finally:
+        tokenizer.backend_tokenizer.post_processor = kept
 
 
 def test_a_template_that_prints_the_date_prints_the_same_every_day(tiny_folder: Any) -> None:

@@ -125,7 +125,7 @@ def test_the_first_of_several_stop_strings_cuts() -> None:
 
 def test_rows_end_at_their_own_end_tokens(tiny: TextModel) -> None:
     ids = tiny._encoder.prompt(Generate(Prompt("Person 3 lives"), 3)).ids
-    outputs = _generate.decode_greedily(
+    outputs = _generate.decode_rows(
         tiny._running(), [PromptRow(ids, 0, 3), PromptRow(ids, 0, 3, frozenset(range(5000)))], decode=tiny._encoder.decode
     )
     assert outputs[1] == ([], True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from auditkit.models import _backbone, _score
 from auditkit.models.protocol import Hidden, Prompt, Score, Scored
-from auditkit.models.text import TextModel
+from auditkit.models.text import TextModel, _layers
 
 TOLERANCE = 1e-5
 PROMPTS = ["", "Question:", "Person 3 lives", "Question: where does person 3 live?\nAnswer:", "</s>é漢"]
@@ -194,6 +194,19 @@ def test_hidden_states_are_those_of_the_last_position(tiny: TextModel) -> None:
             layers = tiny._model(input_ids=ids, output_hidden_states=True).hidden_states
         expected = np.stack([layers[layer][0, -1].numpy() for layer in request.layers])
         np.testing.assert_allclose(record.states, expected, atol=TOLERANCE)  # type: ignore[union-attr]
+
+
+def test_all_layers_are_those_that_the_model_has(tiny: TextModel) -> None:
+    every, some = tiny.answer([Hidden(Prompt("Person 3")), Hidden(Prompt("Person 3"), (0, 2))])
+    np.testing.assert_array_equal(every.states[[0, 2]], some.states)  # type: ignore[union-attr]
+    assert (every.layers.tolist(), some.layers.tolist()) == ([0, 1, 2], [0, 2])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("depth", "layers"), [(1, [0, 1]), (24, [*range(25)]), (26, [0, *range(2, 27, 2)]), (27, [0, *range(1, 28, 2)])]
+)
+def test_of_a_deep_model_every_second_layer_up_to_the_last(depth: int, layers: list[int]) -> None:
+    assert _layers(Hidden(Prompt("")), depth + 1) == layers
 
 
 def test_layers_that_are_not_there_are_refused(tiny: TextModel) -> None:

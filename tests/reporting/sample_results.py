@@ -6,14 +6,17 @@ import random
 from typing import Any
 
 from auditkit.evidence.results import (
+    AttackDoc,
     BoundDoc,
     ControlDoc,
     CorpusDoc,
+    CurveDoc,
     EstimateDoc,
     ExampleDoc,
     GroupDoc,
     MetricDoc,
     ModelDoc,
+    OutcomeDoc,
     RequirementDoc,
     Results,
     RunDoc,
@@ -467,7 +470,10 @@ def hostile(**changes: Any) -> Results:
         controls=[ControlDoc(model=HOSTILE, expected=HOSTILE, result="pass", held=False, estimate=estimate(0.1))],
         metric=MetricDoc(name=HOSTILE, unit=HOSTILE, low=0, high=1, better="lower"),
         parameters={HOSTILE: [HOSTILE]},
-        under=[{"name": HOSTILE, "params": {HOSTILE: HOSTILE}}],
+        under=[_hostile_attack(), _hostile_attack()],
+        before={HOSTILE: estimate(0.2), "original": estimate(0.8)},
+        recovery=EstimateDoc(note=HOSTILE),
+        curves=[CurveDoc(model=HOSTILE, axis=HOSTILE, x=[0, 1], estimates=[estimate(0.1), estimate(0.2)], reached=1)],
         notes=[HOSTILE],
         details={HOSTILE: {HOSTILE: {"deep": [HOSTILE, 1.5]}}},
         waiver=WAIVER.model_copy(update={"justification": HOSTILE, "approver": HOSTILE, "state": "expired"}),
@@ -478,6 +484,10 @@ def hostile(**changes: Any) -> Results:
         title=HOSTILE,
         summary=HOSTILE,
         tainted=[HOSTILE],
+        access=[HOSTILE],
+        outcome=OutcomeDoc(
+            kind="inconclusive", claim="none", sentence=HOSTILE, claim_sentence=HOSTILE, attacks=[HOSTILE], omitted=[HOSTILE]
+        ),
         redaction="full",
         targets=[TargetDoc(name=HOSTILE, corpus=HOSTILE, ground=HOSTILE, reference=HOSTILE)],
         models=[_model("candidate", 0).model_copy(update={"source": HOSTILE, "identical_to": [HOSTILE], "chat": HOSTILE})],
@@ -486,4 +496,18 @@ def hostile(**changes: Any) -> Results:
         info={"organisation": HOSTILE, "excluded": HOSTILE, HOSTILE: HOSTILE},
         examples=[_example(0, "candidate").model_copy(update={"question": HOSTILE, "expected": HOSTILE, "answered": HOSTILE})],
         **changes,
+    )
+
+
+def _hostile_attack() -> AttackDoc:
+    return AttackDoc(
+        name=HOSTILE,
+        params={HOSTILE: HOSTILE},
+        title=HOSTILE,
+        family=HOSTILE,
+        attacker=HOSTILE,
+        budget=HOSTILE,
+        limits=HOSTILE,
+        kinds=[HOSTILE],
+        indicative=True,
     )

@@ -56,10 +56,11 @@ class Outline(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
-def test_the_fourteen_sections_stand_in_order() -> None:
+def test_the_fourteen_sections_stand_in_order_and_the_attacks_after_the_fifth() -> None:
     outline = Outline(_page())
-    assert [attrs["id"] for attrs in outline.all("section")] == [anchor for anchor, _ in SECTIONS.values()]
-    assert len(outline.all("section")) == 14
+    anchors = [anchor for anchor, _ in SECTIONS.values()]
+    assert [attrs["id"] for attrs in outline.all("section")] == [*anchors[:5], "attacks", *anchors[5:]]
+    assert len(anchors) == 14
     levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
@@ -208,12 +209,12 @@ def test_a_check_that_is_not_installed_and_an_empty_audit_still_render() -> None
 
 
 def test_long_details_are_cut_and_lists_are_counted() -> None:
-    details = {"candidate": {"rates": {f"rate {i}": i / 7 for i in range(200)}, "curve": list(range(500)), "few": [1, 2]}}
+    details = {"candidate": {"rates": {f"rate {i}": i / 7 for i in range(200)}, "trace": list(range(500)), "few": [1, 2]}}
     text = render_html(results([requirement(details=details)]), {}, TEXTS)
     assert "more in the values file" in text
     assert "rate 10" in text
     assert "rate 199" not in text
-    assert "500 values" in render_html(results([requirement(details={"candidate": {"curve": list(range(500))}})]), {}, TEXTS)
+    assert "500 values" in render_html(results([requirement(details={"candidate": {"trace": list(range(500))}})]), {}, TEXTS)
 
 
 def test_the_same_results_give_the_same_bytes() -> None:
@@ -251,6 +252,10 @@ def test_charts_have_contrast_in_light_dark_and_print() -> None:
             assert _contrast(scheme["ink"], ground) >= 4.5
             for mark in ("candidate", "original", "reference", "other", "bound"):
                 assert _contrast(scheme[mark], ground) >= 3
+        steps = [scheme[f"heat-{step}"] for step in range(1, 6)]
+        assert all(_contrast(scheme["ink"], step) >= 4.5 for step in steps)
+        away = [abs(_luminance(step) - _luminance(scheme["paper"])) for step in steps]
+        assert away == sorted(away)  # also without colour, more recovery is farther from the paper
 
 
 def test_nothing_is_exempt_from_escaping() -> None:

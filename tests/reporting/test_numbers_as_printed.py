@@ -1,7 +1,19 @@
 import pytest
 
 from auditkit.evidence.results import BoundDoc, EstimateDoc
-from auditkit.reporting._numbers import bound_here, interval, number, observed, plain, sample, signed, utc
+from auditkit.reporting._numbers import (
+    bound_here,
+    in_cell,
+    in_words,
+    interval,
+    number,
+    observed,
+    plain,
+    sample,
+    signed,
+    unbroken,
+    utc,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +64,27 @@ def test_scale_ends_and_moments() -> None:
     assert (plain(-100.0), plain(1.0)) == ("−100", "1")
     assert utc("2026-11-24T09:21:42+00:00") == "2026-11-24 09:21:42 UTC"
     assert utc("2026-11-24T09:21:42+01:00") == "2026-11-24T09:21:42+01:00"
+
+
+def test_a_cell_does_not_break_within_an_interval() -> None:
+    assert in_cell(EstimateDoc(value=0.1, lower=0.05, upper=0.2)) == "0.100 [0.050,\u00a00.200]"
+    assert in_cell(None) == in_cell(EstimateDoc()) == "not measured"
+    assert unbroken("from [1, 2] to [3, 4], later") == "from [1,\u00a02] to [3,\u00a04], later"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (None, "none"),
+        (0.5, "0.500"),
+        (3, "3"),
+        ([1, 2], "1, 2"),
+        ([], "none"),
+        (list(range(9)), "9 values"),
+        ([{"a": 1}], "1 values"),
+        ({"b": 1, "a": "x"}, '{"a":"x","b":1}'),
+    ],
+)
+def test_json_values_in_words(value: object, text: str) -> None:
+    assert in_words(value) == text

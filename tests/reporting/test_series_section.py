@@ -59,15 +59,15 @@ def test_without_points_there_is_no_section_and_no_word_of_it() -> None:
     text = render_html(results(), {}, TEXTS)
     assert 'id="series"' not in text
     assert "Scale and sequence" not in text
-    assert 'class="inserted"' not in text
+    assert 'class="inserted-5b"' not in text
 
 
 def test_the_section_stands_after_the_results_and_moves_no_number() -> None:
     numbers = re.findall(r'<h2 id="(.*?)-heading"><span class="number">(.*?)</span>', _page())
     expected = [(anchor, str(number)) for number, (anchor, _) in SECTIONS.items()]
-    assert numbers == [*expected[:5], ("series", "5a"), *expected[5:]]
-    assert '<li class="inserted" value="5"><a href="#series">' in _page()
-    assert 'in section <a href="#series">5a</a>' in _page()
+    assert numbers == [*expected[:5], ("attacks", "5a"), ("series", "5b"), *expected[5:]]
+    assert '<li class="inserted-5b" value="5"><a href="#series">' in _page()
+    assert 'in section <a href="#series">5b</a>' in _page()
 
 
 def test_a_curve_s_table_has_its_numbers() -> None:

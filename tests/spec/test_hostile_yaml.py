@@ -57,6 +57,7 @@ trees = st.recursive(
 FIELDS = [
     *("auditkit", "title", "intent", "seed", "models", "targets", "corpora", "profile", "require", "decide", "waivers"),
     *("report", "candidate", "checkpoint", "from", "finetune", "unlearn", "lora", "file", "columns", "where", "sample", "n"),
+    *("access", "omissions", "item", "limits", "sequential"),
     *("check", "name", "corpus", "with", "under", "at_most", "at_least", "between", "confidence"),
 ]
 likely = st.recursive(

@@ -16,8 +16,11 @@ from auditkit.reporting.figures._parts import (
     Specification,
     Table,
     axis_title,
+    edges,
     layer,
+    marked,
     places,
+    reach,
     styled,
 )
 from auditkit.reporting.figures._svg import INK, drawn
@@ -32,7 +35,6 @@ _LOOKS = {"baseline": "candidate", "candidate": "other", "original": "original",
 _BESIDE = ((13, -11), (13, 13), (-13, -11), (-13, 13), (0, -20), (0, 22), (28, 0), (-28, 0))
 """Places of a label, in pixels from its mark; the first that is free is taken."""
 _LETTER, _LINE = 8, 16
-_MARGIN = 0.06
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
@@ -59,7 +61,7 @@ def trade_off_figure(comparison: Comparison) -> Figure | None:
     x, y = comparison.compared(trade.forgetting), comparison.compared(trade.utility)
     labels = {point.name: str(place) for place, point in enumerate((p for p in trade.points if not _is_role(p)), start=1)}
     labels |= {point.name: point.name for point in trade.points if _is_role(point)}
-    plane = _Plane(_range([p.forgetting for p in points]), _range([p.utility for p in points]))
+    plane = _Plane(edges(marked(p.forgetting for p in points)), edges(marked(p.utility for p in points)))
     title = "Forgetting against utility"
     drawing = drawn(_plane_chart(points, labels, plane, (x.metric, y.metric)))
     caption = f"{_reading(x, 'horizontal')} {_reading(y, 'vertical')} Lines through the marks span the one-sided bounds."
@@ -111,13 +113,6 @@ def _is_role(point: PointDoc) -> bool:
     return point.role in ("original", "reference")
 
 
-def _range(estimates: Sequence[EstimateDoc]) -> tuple[float, float]:
-    marks = [end for e in estimates for end in (e.value, e.lower, e.upper) if end is not None]
-    low, high = min(marks), max(marks)
-    margin = _MARGIN * ((high - low) or abs(high) or 1.0)
-    return low - margin, high + margin
-
-
 def _plane_chart(
     points: Sequence[PointDoc], labels: dict[str, str], plane: _Plane, metrics: tuple[MetricDoc, MetricDoc]
 ) -> Specification:
@@ -153,8 +148,8 @@ def _plane_chart(
 
 def _row(point: PointDoc, plane: _Plane) -> dict[str, Any]:
     """One model's marks; an open end of an interval runs to the edge of the axis."""
-    left, right = _ends(point.forgetting, plane.x)
-    bottom, top = _ends(point.utility, plane.y)
+    left, right = reach(point.forgetting, plane.x)
+    bottom, top = reach(point.utility, plane.y)
     return {
         "model": point.role,
         "x": point.forgetting.value,
@@ -164,15 +159,6 @@ def _row(point: PointDoc, plane: _Plane) -> dict[str, Any]:
         "bottom": bottom,
         "top": top,
     }
-
-
-def _ends(estimate: EstimateDoc, edges: tuple[float, float]) -> tuple[float | None, float | None]:
-    if estimate.lower is None and estimate.upper is None:
-        return None, None
-    return (
-        edges[0] if estimate.lower is None else estimate.lower,
-        edges[1] if estimate.upper is None else estimate.upper,
-    )
 
 
 def _bounded(rows: Sequence[dict[str, Any]], end: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from auditkit.reporting._numbers import NOT_MEASURED, counted, interval, number, observed, sample, signed
 from auditkit.reporting._vocabulary import WORDS
 from auditkit.reporting.figures._parts import (
+    MARGIN,
     PANEL,
     WIDTH,
     Figure,
@@ -18,7 +19,10 @@ from auditkit.reporting.figures._parts import (
     Specification,
     Table,
     axis_title,
+    edges,
     layer,
+    marked,
+    reach,
     styled,
 )
 from auditkit.reporting.figures._svg import BOUND, INK, REGION, drawn
@@ -31,8 +35,6 @@ _STEP, _ORIGINAL, _REFERENCE, _ORDER, _ONE_SHOT = "step", "original", "reference
 _LOOKS = (_STEP, _ORIGINAL, _REFERENCE, _ORDER, _ONE_SHOT)
 """Series by place among the six looks."""
 _WIDE, _SMALL = (WIDTH - 90, 250), (PANEL - 65, 170)
-_MARGIN = 0.06
-"""Share of an axis kept free beyond the outermost mark."""
 _APART = 0.14
 """Distance of marks at the same step, in steps."""
 _NO_BREAK = "\u00a0"
@@ -90,21 +92,16 @@ def _same_corpus(curve: Curve) -> list[CurvePoint]:
 def _range(points: Iterable[CurvePoint], curve: Curve) -> tuple[float, float]:
     marks = [] if curve.metric.chance is None else [curve.metric.chance]
     for point in points:
-        for estimate in (point.estimate, point.original, point.reference):
-            marks += [] if estimate is None else [v for v in (estimate.value, estimate.lower, estimate.upper) if v is not None]
+        marks += marked(e for e in (point.estimate, point.original, point.reference) if e is not None)
         marks += [] if point.bound is None else [v for v in (point.bound.lower_value, point.bound.upper_value) if v is not None]
-    if (curve.metric.low, curve.metric.high) == (0.0, 1.0):
-        return min(0.0, *marks), max(1.0, *marks)
-    low, high = min(marks), max(marks)
-    margin = _MARGIN * ((high - low) or abs(high) or 1.0)
-    return low - margin, high + margin
+    return edges(marks, curve.metric)
 
 
 def _panel(
     line: Sequence[CurvePoint], ends: Sequence[CurvePoint], y: tuple[float, float], curve: Curve, size: tuple[int, int]
 ) -> Panel:
     xs = [point.x for point in line]
-    margin = 0.5 if curve.axis != "rows" else _MARGIN * ((max(xs) - min(xs)) or 1.0)
+    margin = 0.5 if curve.axis != "rows" else MARGIN * ((max(xs) - min(xs)) or 1.0)
     frame = _Frame((min(xs) - margin, max(xs) + margin), y)
     title = f"Request {line[0].asked}" if curve.again else _title(curve)
     return Panel(title, _described(line, ends, curve), drawn(_chart(line, ends, frame, curve, size)))
@@ -150,12 +147,13 @@ def _chart(
 
 
 def _scales(line: Sequence[CurvePoint], frame: _Frame, curve: Curve) -> tuple[Specification, Specification]:
+    ticks = sorted({point.x for point in line})
     x = {
         "field": "x",
         "type": "quantitative",
         "title": _AXES[curve.axis],
         "scale": {"domain": list(frame.x), "nice": False, "zero": False},
-        "axis": {"values": sorted({point.x for point in line}), "grid": False, "format": ",.0f", "labelOverlap": "greedy"},
+        "axis": {"values": ticks, "tickCount": len(ticks), "grid": False, "format": ",.0f", "labelOverlap": "greedy"},
     }
     y = {
         "field": "value",
@@ -168,14 +166,8 @@ def _scales(line: Sequence[CurvePoint], frame: _Frame, curve: Curve) -> tuple[Sp
 
 def _row(model: str, x: float, estimate: EstimateDoc, frame: _Frame) -> dict[str, Any]:
     """One mark; an open end of its interval runs to the edge of the axis."""
-    bounded = estimate.lower is not None or estimate.upper is not None
-    return {
-        "model": model,
-        "x": x,
-        "value": estimate.value,
-        "from": (frame.y[0] if estimate.lower is None else estimate.lower) if bounded else None,
-        "to": (frame.y[1] if estimate.upper is None else estimate.upper) if bounded else None,
-    }
+    low, high = reach(estimate, frame.y)
+    return {"model": model, "x": x, "value": estimate.value, "from": low, "to": high}
 
 
 def _bound(line: Sequence[CurvePoint], frame: _Frame, x: Specification, y: Specification) -> list[Specification]:
@@ -183,20 +175,20 @@ def _bound(line: Sequence[CurvePoint], frame: _Frame, x: Specification, y: Speci
     xs = [point.x for point in line]
     borders = [frame.x[0], *((a + b) / 2 for a, b in pairwise(xs)), frame.x[1]]
     limits = [_ends(point) for point in line]
-    regions, edges = [], []
+    regions, lines = [], []
     for ends, held in groupby(zip(limits, pairwise(borders), strict=True), key=lambda part: part[0]):
         stretch = [stretch for _, stretch in held]
         across = {"x": stretch[0][0], "to": stretch[-1][1]}
         known = [end for end in ends if end is not None]
         if known:
-            low, high = (edge if end is None else end for edge, end in zip(frame.y, ends, strict=True))
+            low, high = (side if end is None else end for side, end in zip(frame.y, ends, strict=True))
             regions.append({**across, "value": low, "high": high})
-            edges += [{**across, "value": end} for end in known]
+            lines += [{**across, "value": end} for end in known]
     place = {"x": x, "x2": {"field": "to"}, "y": y}
     dash = {"type": "rule", "color": BOUND, "strokeDash": [7, 4], "strokeWidth": 2, "opacity": 1}
     return [
         layer({"type": "rect", "color": REGION, "opacity": 1}, regions, {**place, "y2": {"field": "high"}}),
-        layer(dash, edges, place),
+        layer(dash, lines, place),
     ]
 
 

@@ -10,7 +10,7 @@ from auditkit.reporting.figures._svg import CANDIDATE, ORIGINAL, OTHER, REFERENC
 from auditkit.text import one_line
 
 if TYPE_CHECKING:
-    from auditkit.evidence.results import MetricDoc
+    from auditkit.evidence.results import EstimateDoc, MetricDoc
 
 WIDTH = 620
 """Pixels of a wide figure: the text width of an A4 page."""
@@ -25,6 +25,8 @@ _RANGES = {
 """Looks by place: one for each role, then three that further models share. The page's legend draws the same six."""
 _LETTER_PIXELS = 7.6
 _LABEL_LETTERS = 32
+MARGIN = 0.06
+"""Share of an axis kept free beyond the outermost mark."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Key:
     """Which of the six looks."""
     mark: bool
     line: bool
+    fill: str = ""
+    """The page's variable for a filled square in place of a look; '' for none."""
 
 
 @dataclass(frozen=True)
@@ -143,3 +147,24 @@ def short(names: Iterable[str]) -> dict[str, str]:
 def axis_title(metric: MetricDoc) -> str:
     """``ROUGE-L recall``, short enough for an axis."""
     return one_line(metric.name, 40)
+
+
+def edges(marks: Sequence[float], metric: MetricDoc | None = None) -> tuple[float, float]:
+    """Both ends of an axis that holds every mark: the metric's own range where it is 0 to 1."""
+    if metric is not None and (metric.low, metric.high) == (0.0, 1.0):
+        return min(0.0, *marks), max(1.0, *marks)
+    low, high = min(marks), max(marks)
+    margin = MARGIN * ((high - low) or abs(high) or 1.0)
+    return low - margin, high + margin
+
+
+def reach(estimate: EstimateDoc, axis: tuple[float, float]) -> tuple[float | None, float | None]:
+    """Both ends of the interval's bar: an open one runs to the edge of the axis; (None, None) without an interval."""
+    if estimate.lower is None and estimate.upper is None:
+        return None, None
+    return (axis[0] if estimate.lower is None else estimate.lower, axis[1] if estimate.upper is None else estimate.upper)
+
+
+def marked(estimates: Iterable[EstimateDoc]) -> list[float]:
+    """Every number that is drawn of some estimates."""
+    return [v for e in estimates for v in (e.value, e.lower, e.upper) if v is not None]

@@ -19,6 +19,8 @@ from auditkit.text import visible
 
 INK, MUTED, GRID, BOUND, REGION = "#010201", "#010202", "#010203", "#010204", "#010205"
 CANDIDATE, ORIGINAL, REFERENCE, OTHER = "#010206", "#010207", "#010208", "#010209"
+HEAT = ("#01020a", "#01020b", "#01020c", "#01020d", "#01020e")
+"""From little to much; text in INK is readable on each."""
 _VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
@@ -29,6 +31,7 @@ _VARIABLES = {
     ORIGINAL: "var(--original)",
     REFERENCE: "var(--reference)",
     OTHER: "var(--other)",
+    **{sentinel: f"var(--heat-{step})" for step, sentinel in enumerate(HEAT, start=1)},
 }
 _ELEMENTS = frozenset({"svg", "g", "path", "line", "text", "rect", "circle"})
 _ATTRIBUTES = frozenset(

@@ -1,7 +1,8 @@
 """``junit.xml``, for CI systems.
 
 The first test case is the verdict itself, so that a file is red exactly where the audit does not pass: an advisory failure
-does not redden it, and an audit in which nothing was measured does not look green.
+does not redden it, and an audit in which nothing was measured does not look green. Its properties are the kind of result, the
+claim level, what was left out and each attack.
 
 =====================  ==========================================================
 result                 test case
@@ -17,11 +18,14 @@ informational          passed, the value as a property
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
 from auditkit.reporting._numbers import observed, sample
+from auditkit.reporting._outcome import facts
 from auditkit.reporting._printable import printable
+from auditkit.reporting._probing import attack_title, probing, recovery_text, settings
 from auditkit.reporting._vocabulary import result_word, waived
 from auditkit.reporting.formats._base import Format, Report
 
@@ -66,15 +70,15 @@ def _totals(results: Results, cases: list[Xml.Element]) -> dict[str, str]:
 
 def _verdict(results: Results) -> Xml.Element:
     case = Xml.Element("testcase", {"classname": "auditkit", "name": "verdict", "time": "0"})
+    _properties(case, [(heading.lower(), item) for heading, items in facts(results) for item in items])
     _outcome(case, _VERDICTS[results.verdict], results.verdict, f"{results.verdict}: {results.summary}")
     return case
 
 
 def _case(requirement: RequirementDoc) -> Xml.Element:
     case = Xml.Element("testcase", {"classname": f"auditkit.{requirement.check}", "name": requirement.name, "time": "0"})
-    properties = Xml.SubElement(case, "properties")
     unit = requirement.metric.unit
-    facts = {
+    found = {
         "result": result_word(requirement),
         "level": requirement.level,
         "severity": requirement.severity,
@@ -82,11 +86,20 @@ def _case(requirement: RequirementDoc) -> Xml.Element:
         "bound": requirement.bound.text or "none",
         "sample": sample(requirement.estimate),
     }
-    for name, value in facts.items():
-        Xml.SubElement(properties, "property", {"name": name, "value": value})
+    if probing(requirement):
+        found["recovery"] = recovery_text(requirement)
+    if requirement.under:
+        found["under"] = f"{attack_title(requirement)} ({settings(requirement)})"
+    _properties(case, found.items())
     outcome, message = _message(requirement)
     _outcome(case, outcome, requirement.result, message)
     return case
+
+
+def _properties(case: Xml.Element, found: Iterable[tuple[str, str]]) -> None:
+    properties = Xml.SubElement(case, "properties")
+    for name, value in found:
+        Xml.SubElement(properties, "property", {"name": name, "value": value})
 
 
 def _message(requirement: RequirementDoc) -> tuple[str | None, str]:

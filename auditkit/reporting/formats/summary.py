@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from auditkit.reporting._numbers import interval, number, sample
+from auditkit.reporting._outcome import facts
 from auditkit.reporting._printable import printable
 from auditkit.reporting._vocabulary import counts, next_steps, result_word, urgency
 from auditkit.reporting.formats._base import Format, Report
@@ -28,6 +29,7 @@ def render(report: Report) -> str:
         "",
         escape(results.summary),
         "",
+        *(line for heading, items in facts(results) for line in _fact(heading, items)),
         *(f"> Limited run: {escape(reason)}" for reason in results.tainted),
         *([""] if results.tainted else []),
         "| Requirement | Result | Observed | Bound | Sample |",
@@ -50,6 +52,12 @@ def escape(text: str) -> str:
     line = one_line(text, _CELL_LETTERS)
     quoted = f"'{line}" if line.startswith(_FORMULA) else line
     return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", quoted).replace("www.", "www&#46;")
+
+
+def _fact(heading: str, items: list[str]) -> list[str]:
+    if len(items) == 1:
+        return [f"**{heading}:** {escape(items[0])}", ""]
+    return [f"**{heading}:**", "", *(f"- {escape(item)}" for item in items), ""]
 
 
 def _row(requirement: RequirementDoc) -> str:

@@ -1,0 +1,207 @@
+"""Attacks in an audit: composed, shared, compared with the reference, and broken without breaking the audit."""
+
+import pytest
+import world as builder
+
+from auditkit.attacks import ATTACKS
+from auditkit.evidence.audit import plan_of, run
+from auditkit.evidence.bundle import write_bundle
+from auditkit.evidence.prepare import Options, prepare
+from auditkit.evidence.replay import replay
+from auditkit.measurement.progress import Silent
+
+PROBABILITY = {
+    "check": "answer_probability",
+    "name": "probability",
+    "at_most": "reference + 0.3",
+    "with": {"prompt": builder.QUESTION},
+}
+ANSWERS = {"check": "knowledge_memorization", "name": "answers", "at_most": "reference + 0.3", "with": builder.QUICK}
+RELEARN = {"relearn": {"steps": [1, 3], "lr": [0.001], "seeds": 2, "fraction": 0.2}}
+
+
+class Listening(Silent):
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+@pytest.fixture(scope="module")
+def place(world, tmp_path_factory):
+    return builder.copy(world, tmp_path_factory.mktemp("place"))
+
+
+def audit(path, **options):
+    progress = Listening()
+    outcome = run(prepare(path, Options(**options)), progress=progress, run_dir=path.parent / f"run-{path.stem}")
+    return {doc.name: doc for doc in outcome.results.requirements}, outcome, progress.notes
+
+
+def spec(place, name, *require, **changes):
+    return builder.spec(place, name=f"{name}.yaml", require=list(require), **changes)
+
+
+def under(requirement, attack, name="", **changes):
+    return {**requirement, "under": attack, "name": name or f"{requirement['name']} attacked", **changes}
+
+
+def test_two_requirements_under_the_same_attack_share_the_models_that_it_makes(place):
+    own = {"relearn": {**RELEARN["relearn"], "lr": [0.0007]}}  # trained by no other test
+    path = spec(place, "shared", under(PROBABILITY, own), under(ANSWERS, own))
+    found, _, notes = audit(path)
+    # 3 models x 1 learning rate x 2 seeds, each trained once; 3 models x 2 steps x 2 seeds loaded once.
+    assert sum("relearning" in note for note in notes) == 6
+    assert sum("+" in note and "loading" in note for note in notes) == 12
+    assert all(doc.result != "error" for doc in found.values())
+    _, again, notes = audit(path)
+    assert not notes
+    assert list(again.results.requirements) == list(found.values())
+
+
+def test_every_model_is_attacked_alike_and_the_rows_trained_on_are_not_measured(place):
+    found, _, _ = audit(spec(place, "alike", PROBABILITY, under(PROBABILITY, RELEARN)))
+    plain, attacked = found["probability"], found["probability attacked"]
+    assert set(attacked.models) == set(attacked.before) == {"candidate", "original", "reference"}
+    # 12 people, of whom a fifth is trained on.
+    assert plain.estimate.n == 12 and attacked.estimate.n == attacked.before["candidate"].n == 10
+    assert attacked.recovery is not None and attacked.recovery.value == pytest.approx(
+        (attacked.models["candidate"].value - attacked.models["reference"].value)
+        / (attacked.models["original"].value - attacked.models["reference"].value)
+    )
+
+
+def test_relearning_has_a_curve_whose_first_point_is_the_model_as_it_was(place):
+    found, _, _ = audit(spec(place, "curve", under(PROBABILITY, RELEARN)))
+    doc = found["probability attacked"]
+    original = next(curve for curve in doc.curves if curve.model == "original")
+    assert original.axis == "training steps" and original.x == [0, 1, 3] and original.chosen in (1, 3)
+    assert original.estimates[0] == doc.before["original"]
+    assert original.reached == 0
+    assert next(curve for curve in doc.curves if curve.model == "reference").reached is None
+
+
+def test_the_original_is_caught_under_every_weight_attack_and_the_clean_model_under_none(place):
+    attacks = {"quantize": {"bits": [8]}, "prune": {"amounts": [0.05]}, "noise": {"scales": [0.01], "seeds": 2}}
+    require = [under(PROBABILITY, {name: params}, name=name) for name, params in attacks.items()]
+    found, _, _ = audit(spec(place, "clean", *require))
+    assert {doc.name: doc.result for doc in found.values()} == dict.fromkeys(attacks, "pass")
+    found, _, _ = audit(spec(place, "original", *require, models=_models("original"), intent="suppression", access="api"))
+    assert {doc.name: doc.result for doc in found.values()} == dict.fromkeys(attacks, "fail")
+
+
+def _models(candidate):
+    return {
+        name: {"checkpoint": f"./{folder}"}
+        for name, folder in (("candidate", candidate), ("original", "original"), ("reference", "reference"))
+    }
+
+
+def test_interventions_go_one_after_another(place):
+    both = [{"quantize": {"bits": [8, 4]}}, {"prompts": {"families": ["typos", "role_play"], "summary": "worst_wording"}}]
+    found, _, _ = audit(spec(place, "both", under(PROBABILITY, both)))
+    (doc,) = found.values()
+    groups = {group.group for group in doc.groups}
+    assert any(group.startswith("8 bit, ") for group in groups) and any(group.startswith("4 bit, ") for group in groups)
+    assert doc.worst_group in groups
+    assert [attack.name for attack in doc.under] == ["quantize", "prompts"]
+
+
+def test_an_attack_that_breaks_on_one_model_is_an_error_of_that_requirement_and_the_others_go_on(place, monkeypatch):
+    attack = ATTACKS.get("quantize")
+    real = type(attack).apply
+
+    def broken(self, target, setting, params, scene):
+        if target.name == "reference":
+            raise ZeroDivisionError("secret forget text")
+        return real(self, target, setting, params, scene)
+
+    monkeypatch.setattr(type(attack), "apply", broken)
+    found, outcome, _ = audit(
+        spec(place, "broken", PROBABILITY, under(PROBABILITY, "quantize"), under(ANSWERS, RELEARN, "other"))
+    )
+    assert {name: doc.result for name, doc in found.items()} == {
+        "probability": "pass",
+        "probability attacked": "error",
+        "other": found["other"].result,
+    }
+    assert found["other"].result != "error"
+    assert "ZeroDivisionError" in found["probability attacked"].reason and "secret" not in outcome.results.model_dump_json()
+    assert outcome.results.verdict in ("INCOMPLETE", "FAIL")
+
+
+def test_a_model_that_cannot_be_measured_under_attack_is_an_error_as_well(place, monkeypatch):
+    from auditkit.attacks import quantize
+
+    monkeypatch.setattr(quantize, "quantised", lambda *_, **__: 1 / 0)
+    found, _, notes = audit(spec(place, "unmeasured", PROBABILITY, under(PROBABILITY, {"quantize": {"bits": [5]}})))
+    assert found["probability"].result == "pass" and found["probability attacked"].result == "error"
+    assert any("broke" in note for note in notes)
+
+
+def test_an_attack_with_nothing_to_act_on_is_not_applicable_and_no_pass(place):
+    found, outcome, _ = audit(spec(place, "idle", under(PROBABILITY, "disable_adapter")))
+    (doc,) = found.values()
+    assert doc.result == "not_applicable" and "adapter" in doc.reason
+    assert outcome.results.verdict == "INCOMPLETE"
+
+
+def test_planning_makes_and_trains_nothing(place):
+    path = spec(place, "planned", under(PROBABILITY, {"relearn": {**RELEARN["relearn"], "lr": [0.0002]}}))
+    forecasts = plan_of(prepare(path, Options()))
+    attacked = [one for one in forecasts if "+" in one.model]
+    assert len(attacked) == 3 * 2 * 2 and all(one.cached == 0 and one.merged > 0 for one in attacked)
+
+
+def test_a_replay_decides_the_same_and_keeps_what_was_before_the_attack(place, tmp_path):
+    _, outcome, _ = audit(spec(place, "replayed", PROBABILITY, under(PROBABILITY, "quantize"), under(ANSWERS, RELEARN)))
+    folder = write_bundle(outcome, {})
+    again = replay(folder)
+    assert again.results == outcome.results
+
+
+def test_repeats_of_a_setting_are_more_rows_of_the_same_subjects(place):
+    found, _, _ = audit(spec(place, "repeats", under(PROBABILITY, {"noise": {"scales": [0.05], "seeds": 3}})))
+    (doc,) = found.values()
+    assert doc.estimate.n == 12 and doc.estimate.rows == 3 * doc.before["candidate"].rows
+
+
+def test_what_the_attacks_cost_beyond_the_limits_is_refused_with_the_figure(place):
+    from auditkit.errors import SpecError
+
+    path = spec(place, "limits", under(PROBABILITY, RELEARN), under(ANSWERS, RELEARN, "same"), limits={"training_steps": 17})
+    with pytest.raises(SpecError, match=r"limits.training_steps: must cover what the attacks ask for, 18; got 17"):
+        prepare(path, Options())
+
+
+LEAK = {
+    "check": "answer_probability",
+    "name": "leaks",
+    "at_most": 0.2,
+    "sequential": True,
+    "with": {"prompt": builder.QUESTION, "statistic": "leaking_subjects", "leak_at": 0.5},
+}
+
+
+def test_a_gross_leak_stops_a_sequential_requirement_early_with_a_failure(place):
+    models = _models("original")
+    found, _, notes = audit(spec(place, "early", under(LEAK, "quantize"), models=models, intent="suppression", access="api"))
+    (doc,) = found.values()
+    assert doc.result == "fail" and doc.stopped_early == doc.estimate.n == 10
+    assert any("after 10 subjects" in note for note in notes)
+
+
+def test_without_a_leak_all_subjects_are_asked_and_decided_once(place):
+    found, _, _ = audit(spec(place, "late", {**LEAK, "at_most": 0.5}))
+    (doc,) = found.values()
+    assert doc.result == "pass" and doc.stopped_early is None and doc.estimate.n == 12
+
+
+def test_a_quantity_that_is_no_bit_per_subject_cannot_be_sequential(place):
+    from auditkit.errors import SpecError
+
+    with pytest.raises(SpecError, match=r"require.0.sequential: needs one bit per subject"):
+        prepare(spec(place, "mean", {**PROBABILITY, "sequential": True}), Options())
