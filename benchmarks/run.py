@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("scoring", "generation", "likelihood_metrics", "memory", "unlearning", "startup")
+SCRIPTS = ("scoring", "generation", "likelihood_metrics", "memory", "unlearning", "attacks", "startup")
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ def _sentence(evidence: Evidence, kind: Kind, intent: str) -> str:
     if kind == "suppression" and intent == "removal":
         said += " That is suppression, not removal."
     if kind not in ("suppression", "not unlearned") and evidence.came_back:
-        said += f" Besides, it comes back under {_under(evidence.came_back)}."
+        said += f" Besides, it is found under {_under(evidence.came_back)}."
     if kind != "over-unlearned" and evidence.over:
         said += f" Besides, it scores below the reference ({_names(evidence.over)}), which is traceable in itself."
     return said
@@ -117,7 +117,7 @@ def _suppression(evidence: Evidence) -> str:
     if evidence.identical:
         parts.append("the weights are the original's, so that all of it is still in them")
     if evidence.came_back:
-        parts.append(f"it comes back under {_under(evidence.came_back)}")
+        parts.append(f"it is found under {_under(evidence.came_back)}")
     if evidence.still_seen:
         parts.append(f"it can still be measured ({_names(evidence.still_seen)})")
     return f"Not shown under {_names(_shown_clean(evidence))}; {', and '.join(parts)}."
@@ -133,7 +133,7 @@ def _over(evidence: Evidence) -> str:
 def _consistent(evidence: Evidence) -> str:
     tried = [one for one in evidence.attacked if one.required and one.result is Result.PASS]
     return (
-        f"No evidence of the data was found under: {_under(tried)}; this is consistent with removal up to these attacks and no "
+        f"No evidence of the data was found under: {_listed(_attacks(tried))}; this is consistent with removal up to these attacks and no "
         "further."
     )
 
@@ -162,7 +162,9 @@ def _shown_clean(evidence: Evidence) -> list[Finding]:
 
 
 def _under(findings: Sequence[Finding]) -> str:
-    return _listed(_attacks(findings))
+    """The attacks by name; their budgets stand in the list of what was tried."""
+    names = [[attack.name.replace("_", " ") for attack in one.attacks] or [one.check.replace("_", " ")] for one in findings]
+    return _listed(list(dict.fromkeys(" then ".join(parts) for parts in names)))
 
 
 def _attacks(findings: Sequence[Finding]) -> list[str]:

@@ -48,6 +48,7 @@ def make_trainer(
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
+        use_cpu=weights[0].device.type == "cpu",  # on a machine with a GPU the Trainer would count the loss there
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # read first: the property fills the field; more would split every batch
     trainer = _Trainer(

@@ -257,7 +257,7 @@ def test_answers_suppressed_by_a_bias_are_read_in_the_states() -> None:
         )
     seen = come_to(found)
     assert seen.kind == "suppression"
-    assert "it comes back under relearn, ablate direction and linear probe" in seen.sentence
+    assert "it is found under relearn, ablate direction and linear probe" in seen.sentence
     assert seen.sentence.endswith("That is suppression, not removal.")
 
 
@@ -324,7 +324,7 @@ def test_a_small_change_is_rounded_away() -> None:
         ),
     )
     assert come_to(found).kind == "suppression"
-    assert "it comes back under quantize (4 bit)" in come_to(found).sentence
+    assert "it is found under quantize" in come_to(found).sentence
 
 
 def test_a_model_without_weights_has_collapsed() -> None:

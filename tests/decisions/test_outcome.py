@@ -105,7 +105,7 @@ def test_back_under_an_attack() -> None:
     assert (seen.kind, seen.claim) == ("suppression", "L2")
     assert seen.sentence == (
         "Not shown under direct questions, offered answers, under prompts, under sample, under disable_adapter, under quantize "
-        "and under ablate_direction; it comes back under relearn (200 steps at 3 learning rates). That is suppression, not "
+        "and under ablate_direction; it is found under relearn. That is suppression, not "
         "removal."
     )
     assert seen.claim_sentence.endswith(
@@ -188,7 +188,7 @@ def test_identical_weights() -> None:
 def test_suppression_that_was_intended_is_not_held_against_it() -> None:
     seen = come_to(DIRECT, KEPT, under(RELEARN, TOLD, share(0.9), required=False), intent="suppression")
     assert seen.kind == "suppression"
-    assert seen.sentence == "Not shown under direct questions; it comes back under relearn (200 steps at 3 learning rates)."
+    assert seen.sentence == "Not shown under direct questions; it is found under relearn."
 
 
 def test_measurable_without_being_shown() -> None:
@@ -204,7 +204,7 @@ def test_lost_utility_is_collapse_whatever_the_attacks_say() -> None:
     )
     seen = come_to(DIRECT, lost, under(RELEARN, FAIL, missed="upper"))
     assert (seen.kind, seen.claim) == ("collapse", "none")
-    assert seen.sentence.endswith("Besides, it comes back under relearn (200 steps at 3 learning rates).")
+    assert seen.sentence.endswith("Besides, it is found under relearn.")
     assert "Each needs a required property of utility that is passed." in seen.claim_sentence
     assert come_to(replace(DIRECT, result=OPEN), lost).kind == "inconclusive"
     assert come_to(replace(DIRECT, result=FAIL), lost).kind == "not unlearned"
@@ -262,7 +262,7 @@ def test_an_indicative_attack_beside_another_is_no_excuse() -> None:
     both = found("both", "knowledge_memorization", "forgetting", FAIL, SOFT, QUANTIZE, missed="upper")
     seen = come_to(*CLEAN, both)
     assert seen.kind == "suppression"
-    assert "soft prompt (20 vectors) then quantize (8 and 4 bit)" in seen.sentence
+    assert "soft prompt then quantize" in seen.sentence
 
 
 def test_a_failure_under_indicative_attacks_alone_is_inconclusive() -> None:

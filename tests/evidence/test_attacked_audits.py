@@ -205,3 +205,70 @@ def test_a_quantity_that_is_no_bit_per_subject_cannot_be_sequential(place):
 
     with pytest.raises(SpecError, match=r"require.0.sequential: needs one bit per subject"):
         prepare(spec(place, "mean", {**PROBABILITY, "sequential": True}), Options())
+
+
+PAIRS = {
+    "quantize": {"bits": [8]},
+    "prune": {"amounts": [0.1]},
+    "noise": {"scales": [0.01], "seeds": 1},
+    "rescale": {"lambdas": [0.5]},
+    "relearn": {"steps": [1], "lr": [0.001], "seeds": 1, "fraction": 0.2},
+    "ablate_direction": {"layers": [1]},
+    "soft_prompt": {"steps": 1, "tokens": 2, "fraction": 0.2},
+    "disable_adapter": {},
+    "remove_system_prompt": {},
+    "prompts": {"families": ["typos"], "summary": "mean"},
+    "sample": {"n": 2},
+}
+CHECKED = {
+    "in_context_relearning": {"contexts": ["few_shot_same"], "facts": [1]},
+    "knowledge_memorization": {"max_new_tokens": 4},
+    "over_refusal": {"max_new_tokens": 4},
+    "utility": {"max_new_tokens": 4},
+    "verbatim_memorization": {"prefix_tokens": 4, "max_new_tokens": 4},
+    "membership_inference": {"attacks": ["loss"], "blind_margin": 0.3},
+    "privacy_leakage": {"scale": "delta_auc"},
+    "fluency": {"max_new_tokens": 4},
+}
+ON = {"verbatim_memorization": "forget_texts", "membership_inference": "forget_texts", "privacy_leakage": "forget_texts"}
+ON |= {"over_refusal": "retain", "utility": "retain", "model_utility": "retain"}
+
+
+def test_the_pairs_hold_every_attack():
+    assert set(PAIRS) == set(ATTACKS.names())
+
+
+def test_any_attack_goes_with_any_check(place):
+    """Every pair is measured on all three models, or refused before anything runs, in words."""
+    from auditkit.checks import CHECKS
+    from auditkit.errors import SpecError
+
+    pairs = [(attack, check) for attack in PAIRS for check in CHECKS.names()]
+    require = []
+    for attack, check in pairs:
+        one = {
+            "check": check,
+            "name": f"{check} under {attack}",
+            "corpus": ON.get(check, "forget"),
+            "with": CHECKED.get(check, {}),
+            "under": {attack: PAIRS[attack]},
+            "level": "advisory",
+        }
+        require.append(one)
+    kept, refused = [], []
+    plain = {**PROBABILITY, "name": "plain"}
+    for one in require:
+        try:
+            prepare(spec(place, "pair", plain, one), Options())
+            kept.append(one)
+        except SpecError as error:
+            refused.append((one["name"], str(error)))
+    assert len(kept) > 0.8 * len(require), refused
+    # Attacks that divide or ask a corpus of questions do not fit texts, and say so.
+    assert all(any(word in words for word in ("needs", "must", "needed")) for _, words in refused), refused
+    found, _, _ = audit(spec(place, "pairs", plain, *kept, decide={"resamples": 200}))
+    idle = ("disable_adapter", "remove_system_prompt")
+    for name, doc in found.items():
+        expected = "not_applicable" if name.endswith(idle) else "pass" if name == "plain" else "informational"
+        assert doc.result == expected, f"{name}: {doc.result}: {doc.reason}"
+        assert doc.result != "informational" or {"candidate", "original", "reference"} <= set(doc.models), name

@@ -58,7 +58,7 @@ OUTCOME = OutcomeDoc(
     kind="suppression",
     claim="L1",
     sentence=(
-        "Not shown under direct questions; it comes back under quantise (8 bit, 4 bit). That is suppression, not removal."
+        "Not shown under direct questions; it is found under quantise (8 bit, 4 bit). That is suppression, not removal."
     ),
     claim_sentence="L1: not extractable through the interface, by the tests made and no others. L2 would need: rounding.",
     attacks=["Other wordings (5 wordings of each question)", "Round the weights (8 bit, 4 bit)"],
