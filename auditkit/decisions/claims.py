@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from auditkit.decisions.findings import holds, passes
+from auditkit.decisions.findings import SCORED, holds, passes
 
 if TYPE_CHECKING:
     from auditkit.decisions.findings import Evidence, Finding
@@ -62,7 +62,7 @@ def _sampled(one: Finding) -> bool:
 def _plain(*checks: str) -> Callable[[Finding], bool]:
     def concerns(one: Finding) -> bool:
         asked = one.dimension == "forgetting" and not (one.probing or one.identical)
-        return asked and (not checks or one.check in checks)
+        return asked and (one.check in checks if checks else one.check not in SCORED)
 
     return concerns
 

@@ -282,7 +282,7 @@ def test_a_failure_under_indicative_attacks_alone_is_inconclusive() -> None:
 @pytest.mark.parametrize(
     ("missing", "level"),
     [
-        ("direct questions", "L3"),  # offered answers are asked directly, too
+        ("direct questions", "none"),
         ("offered answers", "none"),
         ("under prompts", "none"),
         ("under sample", "L0"),
