@@ -133,8 +133,8 @@ def _over(evidence: Evidence) -> str:
 def _consistent(evidence: Evidence) -> str:
     tried = [one for one in evidence.attacked if one.required and one.result is Result.PASS]
     return (
-        f"No evidence of the data was found under: {_listed(_attacks(tried))}; this is consistent with removal up to these attacks and no "
-        "further."
+        f"No evidence of the data was found under: {_listed(_attacks(tried))}; this is consistent with removal up to these "
+        "attacks and no further."
     )
 
 

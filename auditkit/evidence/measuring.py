@@ -14,7 +14,7 @@ from auditkit.errors import AuditkitError, IntegrityError
 from auditkit.evidence.early import shortened
 from auditkit.evidence.prepare import Audit, Job
 from auditkit.evidence.subjects import Subjects, open_model
-from auditkit.evidence.variants import Part, accounts, combine, decides
+from auditkit.evidence.variants import Part, accounts, combine, decides, unworded
 from auditkit.evidence.ways import Way, Ways, bases_of, broken, open_attacked, staged, ways_of, where
 from auditkit.measurement.measured import Measurements
 from auditkit.measurement.plan import Plan, Work
@@ -189,7 +189,8 @@ class Session:
 
     def _accounted(self, job: Job, target: Target, values: Values, parts: Sequence[Part]) -> Values:
         account = accounts(job, target, parts[0].treatment) if job.attacks else {}
-        return replace(values, details={**values.details, "attacks": account}) if account else values
+        details = {**values.details, "attacks": account} if account else values.details
+        return replace(values, details=details, notes=(*values.notes, *unworded(job, values)))
 
     def _treated(self, job: Job, ways: Mapping[str, Way]) -> ByModel:
         reference = self._answers(ways["reference"]) if "reference" in ways else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from auditkit.checks import CHECKS
 from auditkit.evidence.conclude import as_candidate
 from auditkit.evidence.results import EstimateDoc
+from auditkit.evidence.variants import under_attack
 
 if TYPE_CHECKING:
     from auditkit.checks._base import Metric, Values
@@ -100,7 +101,7 @@ def _difference(samples: Mapping[str, Values], bundle: Bundle, doc: RequirementD
 
     check, decide = CHECKS.get(doc.check), bundle.decide
     params = check.params.model_validate(doc.parameters, strict=False)
-    metric, statistic = check.metric_for(params), check.statistic(params)
+    metric, statistic = check.metric_for(params), under_attack(check, params, attacks=bool(doc.under))
     parts = components_of(samples, (_MINE, _BASELINE), worst_group=statistic.worst_group)
     if not parts:
         return Difference(EstimateDoc(method="none", note="No decisive value was measured."), "", "undecided")

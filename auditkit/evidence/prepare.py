@@ -129,9 +129,8 @@ def prepare(path: Path, options: Options) -> Audit:
     problems += _overlaps(corpora)
     problems += training_problems(loaded, corpora, sources)
     problems += _of_intent(loaded)
-    problems += excess(
-        loaded, jobs, {job.slug: sorted(asked_models(job.requirement) & set(sources)) for job in jobs if job.selected}
-    )
+    asked = [job for job in jobs if job.selected]
+    problems += excess(loaded, asked, {job.slug: sorted(asked_models(job.requirement) & set(sources)) for job in asked})
     if problems:
         raise SpecError(problems)
     _refuse_empty_selection(options, jobs)

@@ -14,12 +14,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from auditkit.checks import CHECKS
-from auditkit.errors import IntegrityError, Problem, UserError
+from auditkit.errors import IntegrityError, Problem, SpecError, UserError
 from auditkit.evidence.bundle import MANIFEST, RESULTS, replace_folder, verify_manifest
 from auditkit.evidence.conclude import IDENTITY, Item, conclude
 from auditkit.evidence.results import Results
 from auditkit.evidence.values import ValuesDoc
 from auditkit.files import canonical_json, digest
+from auditkit.spec.intent import missing
 from auditkit.spec.load import Loaded, load_spec
 from auditkit.spec.model import Requirement, Spec
 from auditkit.spec.profiles import Entry, expand, expand_entries
@@ -63,6 +64,7 @@ def replay(run: Path, *, spec: Path | None = None, overrides: Sequence[str] = ()
     now = loaded.spec if loaded is not None else recorded
     if loaded is not None:
         _same_measurements(recorded, now, loaded)
+        _whole(now, loaded)
     items = [_item(entry, old, values) for entry in expand_entries(now)]
     as_of = dt.date.fromisoformat(old.run.waivers_as_of) if loaded is None else dt.datetime.now(dt.UTC).date()
     standing = [document for document in old.requirements if document.check == IDENTITY]
@@ -123,9 +125,16 @@ def _same_measurements(old: Spec, new: Spec, loaded: Loaded) -> None:
         raise UserError(problems)
 
 
+def _whole(spec: Spec, loaded: Loaded) -> None:
+    """Refuse a changed spec that leaves out what its intent asks for."""
+    lacking = missing(spec, expand(spec), as_of=dt.datetime.now(dt.UTC).date())
+    if lacking:
+        raise SpecError([loaded.problem(found.path, found.message, found.hint) for found in lacking])
+
+
 def _asked(requirement: Requirement) -> str:
     """What of a requirement decides the measurement."""
-    return digest(requirement.model_dump(mode="json", include={"check", "corpus", "of", "with_", "under"}))
+    return digest(requirement.model_dump(mode="json", include={"check", "corpus", "of", "with_", "under", "sequential"}))
 
 
 def _item(entry: Entry, old: Results, values: Mapping[str, ValuesDoc]) -> Item:

@@ -295,6 +295,20 @@ def under_attack(check: Check[Any], params: Any, *, attacks: bool) -> Any:
     return replace(statistic, worst_group=True) if attacks and statistic.kind != "function" else statistic
 
 
+def unworded(job: Job, values: Values) -> list[str]:
+    """A note where some rows have no wording that fits them, so that they are not measured under the attack."""
+    if not prompt_attacks(job):
+        return []
+    corpus = job.context.corpus
+    measured = set(values.ids)
+    left = sum(f"{corpus.name}/{row.id}" not in measured for row in corpus.examples)
+    return (
+        [f"{left} of {len(corpus.examples)} rows of {corpus.name} have no wording that fits them: not measured."]
+        if left
+        else []
+    )
+
+
 def is_kept(requirement: Requirement, check: Check[Any]) -> bool:
     """The requirement is about something to keep and not about a leak: utility, or a leak check bounded from below alone."""
     low, high = requirement.bounds

@@ -177,6 +177,13 @@ def test_what_the_attacks_cost_beyond_the_limits_is_refused_with_the_figure(plac
         prepare(path, Options())
 
 
+def test_what_is_left_out_costs_nothing(place):
+    path = spec(place, "left-out", PROBABILITY, under(PROBABILITY, RELEARN), limits={"training_steps": 0})
+    found, _, notes = audit(path, only=("probability",))
+    assert {name: doc.result for name, doc in found.items()} == {"probability": "pass", "probability attacked": "not_checked"}
+    assert not any("relearning" in note for note in notes)
+
+
 LEAK = {
     "check": "answer_probability",
     "name": "leaks",
