@@ -206,6 +206,10 @@ class ModelAttack(Attack[P], ABC):
         """Why there is nothing to attack in this model (no adapter to take off), in words; '' where there is."""
         return ""
 
+    def unfit(self, source: Source) -> str:
+        """Why this checkpoint, on disk, cannot be attacked so, by its files alone; '' where it can."""
+        return ""
+
     def chosen(self, target: Target, params: P, scene: Scene) -> str:
         """The label of the setting that decides on this model. Only where ``chooses``; may train."""
         raise NotImplementedError

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from auditkit.models.loading import Loaded
+    from auditkit.models.source import Source
 
 Bits = Literal[8, 6, 5, 4, 3, 2, "nf4", "fp4"]
 _DEFAULT: tuple[Bits, ...] = (8, 4)
@@ -75,6 +76,14 @@ class Quantize(ModelAttack[QuantizeParams]):
         if numbers and params.group is not None:
             words = [f"{words[0]} in groups of {params.group}"]
         return listed([*words, *(bits for bits in params.bits if isinstance(bits, str))])
+
+    def unfit(self, source: Source) -> str:
+        """It is packed already."""
+        try:
+            require_unpacked(source)
+        except ModelError as error:
+            return str(error)
+        return ""
 
     def account(self, target: Target, params: QuantizeParams, scene: Scene) -> Mapping[str, Any]:
         """The static predictor, computed once: the share of weights whose code is another than the original's."""

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from auditkit.errors import AuditkitError, IntegrityError
+from auditkit.errors import AuditkitError, IntegrityError, SpecError
 from auditkit.evidence.early import shortened
+from auditkit.evidence.fitting import unfit
 from auditkit.evidence.prepare import Audit, Job
 from auditkit.evidence.subjects import Subjects, open_model
 from auditkit.evidence.variants import Part, accounts, combine, decides, unworded
@@ -61,6 +62,9 @@ def planned_work(audit: Audit, subjects: Subjects) -> tuple[Plan, Ways]:
 
 def measured(audit: Audit, subjects: Subjects, progress: Progress) -> Measured:
     """Ask every model. Raises as ``run`` does; what breaks under an attack, or in a check, is a result."""
+    ruled_out = unfit(audit.loaded, audit.jobs, subjects.sources)
+    if ruled_out:
+        raise SpecError(ruled_out)
     bases = bases_of(audit, subjects)
     jobs = tuple(staged(job, bases, progress.note) for job in audit.jobs)
     jobs, stopped = _shortened(audit, subjects, jobs, bases, progress)

@@ -22,6 +22,7 @@ from auditkit.corpora.load import load_corpora, missing_fields, overlap
 from auditkit.errors import DataError, Problem, SpecError, UserError, did_you_mean
 from auditkit.evidence.attacking import Chosen, choose, excess, measured_rows, misfits
 from auditkit.evidence.early import sequential_problems
+from auditkit.evidence.fitting import unfit
 from auditkit.evidence.training import method_problems, training_problems
 from auditkit.files import digest
 from auditkit.models.checkpoint import inspect
@@ -31,6 +32,7 @@ from auditkit.spec.load import Loaded, load_spec
 
 if TYPE_CHECKING:
     from auditkit.corpora.example import Corpus
+    from auditkit.spec._document import FieldPath
     from auditkit.spec.model import Requirement, Spec
     from auditkit.spec.profiles import Entry
     from auditkit.spec.steps import Point
@@ -71,6 +73,8 @@ class Job:
     """What is done first, to every model alike, in this order."""
     point: Point | None = None
     """Its place on a curve of a scale or sequence."""
+    path: FieldPath = ()
+    """In the spec."""
 
     @property
     def name(self) -> str:
@@ -131,6 +135,7 @@ def prepare(path: Path, options: Options) -> Audit:
     problems += _of_intent(loaded)
     asked = [job for job in jobs if job.selected]
     problems += excess(loaded, asked, {job.slug: sorted(asked_models(job.requirement) & set(sources)) for job in asked})
+    problems += unfit(loaded, jobs, sources)
     if problems:
         raise SpecError(problems)
     _refuse_empty_selection(options, jobs)
@@ -227,7 +232,7 @@ def _job(loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: O
     slug = _slug(context.requirement, {job.slug for job in jobs})
     line = loaded.problem(entry.path, "").line if entry.path[0] != "profile" else 0
     selected = _selected(context.requirement, options)
-    job = Job(requirement, slug, check, context, selected, line, scene, tuple(chosen), entry.point)
+    job = Job(requirement, slug, check, context, selected, line, scene, tuple(chosen), entry.point, entry.path)
     yield from sequential_problems(loaded, entry.path, job)
     jobs.append(job)
 

@@ -297,3 +297,19 @@ def test_unknown_parameters_of_an_attack_and_an_unknown_corpus_in_one(place):
 def test_a_prompt_attack_before_an_attack_on_the_model(place):
     (line,) = problems(attacked(place, ["prompts", "quantize"]))
     assert "must name what is done to the model before what is done to the prompt" in line
+
+
+def test_a_layer_that_does_not_exist(place):
+    lens = {**builder.REQUIRE[1], "check": "logit_lens", "with": {"layers": [1, 7]}}
+    (line,) = problems(builder.spec(place, require=[lens]))
+    assert "require.0.with.layers: layers must be 0 to 2 for candidate; got 7" in line
+    (line,) = problems(attacked(place, {"ablate_direction": {"layers": [2]}}))
+    assert "require.0.under: layers must be 0 to 1 for candidate; got 2" in line
+
+
+def test_four_bits_of_a_model_that_is_packed_already(place):
+    config = json.loads((place / "clean" / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
+    (place / "clean" / "config.json").write_text(json.dumps(config))
+    (line,) = problems(attacked(place, {"quantize": {"bits": [4]}}))
+    assert "require.0.under: quantize:" in line and "must be an unquantised model; got" in line and "gptq" in line
