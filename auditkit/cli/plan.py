@@ -93,9 +93,9 @@ def _sequential(audit: Audit, job: Job) -> str:
 
 def _decidable(audit: Audit, job: Job) -> str:
     from auditkit.decisions.plan import decidable
-    from auditkit.evidence.variants import is_kept
+    from auditkit.evidence.variants import is_kept, under_attack
 
-    statistic = job.check.statistic(job.context.params)
+    statistic = under_attack(job.check, job.context.params, attacks=bool(job.attacks))
     subjects = len(job.context.corpus.subjects())
     others = [job.context.role(role) for role in job.check.other_roles]
     found = decidable(

@@ -64,6 +64,7 @@ def run(
         requirements=concluded.requirements,
         targets=describe.targets(audit),
         models=describe.models(audit, subjects),
+        attacked={name: subject.key for name, subject in sorted(found.ways.subjects.items())},
         corpora=describe.corpora(audit),
         waivers=concluded.waivers,
         limitations=describe.limitations(audit, subjects),

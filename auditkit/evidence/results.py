@@ -326,6 +326,8 @@ class Results(Document):
     requirements: list[RequirementDoc]
     targets: list[TargetDoc]
     models: list[ModelDoc]
+    attacked: dict[str, str] = Field(default_factory=dict)
+    """Models that attacks made, by their name in ``measurements/``: sha256 over the model's files and what was done to it."""
     corpora: list[CorpusDoc]
     waivers: list[WaiverDoc] = Field(default_factory=list)
     limitations: list[str] = Field(default_factory=list)

@@ -279,3 +279,21 @@ def test_any_attack_goes_with_any_check(place):
         expected = "not_applicable" if name.endswith(idle) else "pass" if name == "plain" else "informational"
         assert doc.result == expected, f"{name}: {doc.result}: {doc.reason}"
         assert doc.result != "informational" or {"candidate", "original", "reference"} <= set(doc.models), name
+
+
+def test_a_decision_under_a_changed_spec_must_hold_what_the_intent_asks_for(place):
+    from auditkit.errors import SpecError
+
+    _, outcome, _ = audit(spec(place, "whole", PROBABILITY))
+    folder = write_bundle(outcome, {})
+    assert replay(folder, overrides=["require.probability.at_most=reference + 0.4"]).changed
+    with pytest.raises(SpecError, match="intent: removal needs a requirement under relearn"):
+        replay(folder, overrides=["omissions=[]"])
+
+
+def test_attacked_models_are_named_with_their_digest_and_their_measurements(place):
+    _, outcome, _ = audit(spec(place, "named", under(PROBABILITY, {"quantize": {"bits": [8]}})))
+    names = set(outcome.results.attacked)
+    assert {name.partition("+")[0] for name in names} == {"candidate", "original", "reference"}
+    assert all(f"measurements/{name}.score.parquet" in outcome.files for name in names)
+    assert len(set(outcome.results.attacked.values())) == 3
