@@ -14,6 +14,7 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _DIGEST_HEX = 16
 _SHOWN_HEX = 12
 _SEPARATORS = re.compile(r"[\W_]+")
+_LONG_ENOUGH = 5
 
 
 def visible(text: str, limit: int = 4000) -> str:
@@ -59,3 +60,17 @@ def redact(text: str, key: bytes) -> str:
 def normalised(text: str) -> str:
     """Compatibility form, case folded, anything but letters and digits as one space."""
     return _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+def stands_in(answer: str, passage: str) -> bool:
+    """Both ``normalised``, the answer not empty: it stands there as whole words, or from five characters on as a part of a word
+    (some scripts have no spaces)."""
+    return f" {answer} " in f" {passage} " or (len(answer) >= _LONG_ENOUGH and answer in passage)
+
+
+def states(passage: str, answer: str) -> bool:
+    """Whether the answer ``stands_in`` the passage; one without letters and digits is looked for as it is written."""
+    wanted = normalised(answer)
+    if not wanted:
+        return bool(answer.strip()) and answer.strip() in passage
+    return stands_in(wanted, normalised(passage))

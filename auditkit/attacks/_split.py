@@ -14,15 +14,13 @@ from dataclasses import replace
 from auditkit.corpora.example import Corpus, Example
 from auditkit.corpora.typed import examples_digest
 from auditkit.errors import DataError, Problem
-from auditkit.text import normalised
+from auditkit.text import normalised, stands_in
 
 _READ = ("text", "prompt", "continuation", "question", "answer", "context")
 """Text fields that training may read."""
 _READ_LISTS = ("aliases", "paraphrases", "facts")
 _WANTED = ("text", "continuation")
 """What a row of V asks for besides its answers."""
-_LONG_ENOUGH = 5
-"""Characters from which an answer counts inside a longer word too: some scripts have no spaces."""
 
 
 def split(corpus: Corpus, fraction: float, seed: int, *label: object) -> tuple[Corpus, Corpus]:
@@ -97,16 +95,15 @@ def _read(row: Example) -> str:
 
 
 def _leaks(passage: str, unique: Set[str], shared: Mapping[str, set[str]]) -> bool:
-    text = f" {normalised(passage)} "
+    text = normalised(passage)
     if any(_stated(answer, text, passage) for answer in unique):
         return True
     return any(
-        _stated(answer, text, passage) and any(f" {subject} " in text for subject in subjects)
+        _stated(answer, text, passage) and any(f" {subject} " in f" {text} " for subject in subjects)
         for answer, subjects in shared.items()
     )
 
 
 def _stated(answer: str, text: str, passage: str) -> bool:
-    if not answer[0].isalnum():
-        return answer in passage
-    return answer in text and (len(answer) >= _LONG_ENOUGH or f" {answer} " in text)
+    """The key of an answer in the passage, whose normalised text is given: it is looked for many times."""
+    return stands_in(answer, text) if answer[0].isalnum() else answer in passage

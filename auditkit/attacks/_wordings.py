@@ -14,7 +14,7 @@ from pydantic import Field
 from auditkit.attacks._attack import Wording
 from auditkit.spec._document import parse_document
 from auditkit.spec.model import Part
-from auditkit.text import normalised
+from auditkit.text import states
 
 if TYPE_CHECKING:
     from auditkit.corpora.example import Example
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _FILE = Path(__file__).parent / "prompts.yaml"
 _FIELD = re.compile(r"\{([a-z]+)\}")
-_LONG_ENOUGH = 5
-"""Characters from which an answer counts inside a longer word too: some scripts have no spaces."""
 
 Texts = dict[str, str]
 """Name of the wording → template."""
@@ -60,15 +58,6 @@ def bank() -> Bank:
 def fill(template: str, **words: str) -> str:
     """The template with each field replaced by its words, which are never read again. Raises KeyError for another field."""
     return _FIELD.sub(lambda found: words[found[1]], template)
-
-
-def states(passage: str, answer: str) -> bool:
-    """Whether the answer stands there: as whole words, from five characters on also as a part of one; case does not count."""
-    wanted = normalised(answer)
-    if not wanted:
-        return bool(answer.strip()) and answer.strip() in passage
-    text = normalised(passage)
-    return f" {wanted} " in f" {text} " or (len(wanted) >= _LONG_ENOUGH and wanted in text)
 
 
 def tells(row: Example, passage: str) -> bool:

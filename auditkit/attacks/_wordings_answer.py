@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from auditkit.attacks._attack import Wording
-from auditkit.attacks._wordings import altered, bank, fill, labelled, states, tells, wording
-from auditkit.text import normalised
+from auditkit.attacks._wordings import altered, bank, fill, labelled, tells, wording
+from auditkit.text import normalised, states
 
 if TYPE_CHECKING:
     from auditkit.attacks._attack import Scene

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from auditkit.attacks._wordings import bank, fill, labelled, states, wording
+from auditkit.attacks._wordings import bank, fill, labelled, wording
 from auditkit.models.protocol import Generate, Hidden, Lens, Prompt, Request, Score
+from auditkit.text import states
 
 if TYPE_CHECKING:
     from auditkit.attacks._attack import Scene, Wording
