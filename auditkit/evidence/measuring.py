@@ -79,12 +79,13 @@ def measured(audit: Audit, subjects: Subjects, progress: Progress) -> Measured:
     for job in (job for job in asked if job.slug in ways.by_job):
         try:
             values = session.values(job, bases)
-            if values:
-                samples[job.slug] = values
-            if values and job.attacks:
-                before[job.slug] = session.before(job)
-        except AuditkitError:
-            raise
+            earlier = session.before(job) if values and job.attacks else {}
+            samples |= {job.slug: values} if values else {}
+            before |= {job.slug: earlier} if earlier else {}
+        except AuditkitError as error:
+            if isinstance(error, IntegrityError) or not job.attacks:
+                raise
+            ways.errors[job.slug] = broken("The attack", error)
         except Exception as error:  # a check that broke is a result, not the end of the audit; its message may quote data
             ways.errors[job.slug] = f"The check broke: {type(error).__name__} in {where(error)}."
     return replace(out, samples=samples, before=before)
@@ -102,7 +103,12 @@ def _shortened(
         ways.by_job[job.slug] = {name: ways.by_job[job.slug][name] for name in dict.fromkeys(models)}
         session = Session(audit, subjects, ways, progress)
         session.measure(_plan([job], ways, subjects, before=False))
-        return session.values(job, bases)
+        try:
+            return session.values(job, bases)
+        except IntegrityError:
+            raise
+        except Exception:  # it breaks again, and is told, where the requirement is measured as a whole
+            return {}
 
     stopped: dict[str, int] = {}
     out = []

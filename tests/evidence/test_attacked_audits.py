@@ -142,6 +142,18 @@ def test_a_model_that_cannot_be_measured_under_attack_is_an_error_as_well(place,
     assert any("broke" in note for note in notes)
 
 
+def test_a_choice_that_cannot_be_made_is_an_error_of_its_requirement(place, monkeypatch):
+    from auditkit.errors import TrainingError
+
+    def refused(*_):
+        raise TrainingError("the loss must be finite; got nan")
+
+    monkeypatch.setattr(type(ATTACKS.get("relearn")), "chosen", refused)
+    found, _, _ = audit(spec(place, "choice", PROBABILITY, under(PROBABILITY, RELEARN)))
+    assert found["probability"].result == "pass" and found["probability attacked"].result == "error"
+    assert "the loss must be finite; got nan" in found["probability attacked"].reason
+
+
 def test_an_attack_with_nothing_to_act_on_is_not_applicable_and_no_pass(place):
     found, outcome, _ = audit(spec(place, "idle", under(PROBABILITY, "disable_adapter")))
     (doc,) = found.values()
