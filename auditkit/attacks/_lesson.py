@@ -25,8 +25,9 @@ class RelearnParams(Part):
     corpus: Name | None = Field(
         None,
         description=(
-            "The corpus trained on. Default: a part of the measured one. Another one is trained on whole, and all measured "
-            "rows are asked: text near the topic without the answers (benign relearning), or the corpus to be kept (unrelated)."
+            "The corpus trained on, by its name or role. Default: a part of the measured one. Another one is trained on whole, "
+            "and all measured rows are asked: text near the topic without the answers (benign relearning), or the corpus to be "
+            "kept (unrelated)."
         ),
     )
     split: Literal["subject", "row", "none"] = Field(
@@ -98,11 +99,19 @@ def lesson_of(params: RelearnParams, scene: Scene) -> Lesson:
     return Lesson(train, validation)
 
 
+def _other(params: RelearnParams, scene: Scene) -> Corpus | None:
+    """The other corpus that is trained on, by its name or else its role; None where it is the measured one."""
+    if params.corpus is None or not params.elsewhere(scene.corpus):
+        return None
+    return scene.corpora.get(params.corpus) or scene.role(params.corpus)
+
+
 def _usable(params: RelearnParams, scene: Scene) -> tuple[Corpus, int]:
     """What may be trained on, and how many rows were left out because a measured answer stands in them."""
     train, measured = parts(params, scene.corpus, scene.seed)
-    if params.corpus is not None and params.elsewhere(scene.corpus):
-        train = scene.corpora[params.corpus]
+    other = _other(params, scene)
+    if other is not None:
+        train = other
     elif params.split == "none":
         return train, 0
     left = without(train, leaks(train, measured))
@@ -112,7 +121,7 @@ def _usable(params: RelearnParams, scene: Scene) -> tuple[Corpus, int]:
 def problems_of(params: RelearnParams, scene: Scene) -> Iterator[str]:
     """Too few subjects for the parts, an unknown corpus, nothing left to train on."""
     corpus = scene.corpus
-    if params.corpus is not None and params.corpus not in scene.corpora:
+    if params.corpus is not None and params.elsewhere(corpus) and _other(params, scene) is None:
         yield f"corpus must be a corpus of the spec; got {params.corpus!r}; {did_you_mean(params.corpus, scene.corpora)}"
         return
     if not params.elsewhere(corpus) and params.split != "none":

@@ -52,6 +52,15 @@ def test_another_corpus_is_trained_on_whole_and_everything_is_measured():
     assert RELEARN.measured(elsewhere, small.FORGET, 0) is small.FORGET
 
 
+def test_a_corpus_may_be_named_by_its_role():
+    scene = small.scene()
+    kept = replace(small.RETAIN, name="neighbours")
+    by_role = replace(scene, corpora={"forget": small.FORGET, "neighbours": kept})
+    assert subjects(lesson_of(params(corpus="retain"), by_role).train) <= subjects(kept)
+    (message,) = problems_of(params(corpus="retian"), by_role)
+    assert message.startswith("corpus must be a corpus of the spec; got 'retian'")
+
+
 def test_a_split_by_row_may_train_on_facts_of_the_people_measured():
     rows = tuple(replace(row, subject="one") for row in small.FORGET.examples)
     corpus = replace(small.FORGET, examples=rows, digest=examples_digest(rows))

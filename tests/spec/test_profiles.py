@@ -28,7 +28,7 @@ ENTRIES = [(name, item) for name in profile_names() for item in load_profile(nam
 
 
 def test_the_profiles_that_there_are():
-    assert profile_names() == ("erasure", "muse", "tofu")
+    assert profile_names() == ("erasure", "muse", "removal", "tofu")
 
 
 @pytest.mark.parametrize(("profile", "item"), ENTRIES, ids=[f"{name}: {item.name}" for name, item in ENTRIES])
@@ -129,3 +129,15 @@ def test_a_profile_says_what_the_spec_lacks(good, faults):
         "add it under models, or put a requirement named 'muse: verbatim memorization' under require"
     ) in found
     assert any("'muse: utility' needs a corpus with the role retain; got none" in line for line in found)
+
+
+def test_erasure_and_removal_together_hold_what_removal_asks_for():
+    import datetime as dt
+
+    from auditkit.spec.intent import missing
+
+    today = dt.date(2026, 11, 27)
+    for profile, lacking in ((["erasure", "removal"], []), (["erasure"], ["relearn", "quantize", "prompts", "sampling"])):
+        spec = spec_of(profile=profile, access=["weights"])
+        words = " ".join(finding.message for finding in missing(spec, expand(spec), as_of=today))
+        assert all(f"item {name}" in words for name in lacking) and (lacking or not words)
