@@ -150,7 +150,7 @@ def _requirement(bundles: Sequence[Bundle], name: str) -> Iterator[Problem]:
     yield from _unequal(f"{what} the corpus", [(bundle, doc.corpus) for bundle, doc in found])
     for key in sorted({key for _, doc in found for key in doc.parameters}):
         yield from _unequal(f"{what} the parameter {key}", [(bundle, doc.parameters.get(key)) for bundle, doc in found])
-    yield from _unequal(f"{what} under", [(bundle, doc.under) for bundle, doc in found])
+    yield from _unequal(f"{what} under", [(bundle, [[one.name, one.params] for one in doc.under]) for bundle, doc in found])
     for corpus in sorted({corpus for bundle, doc in found for corpus in _corpora(bundle, doc)}):
         digests = [
             (bundle, next((c.digest for c in bundle.results.corpora if c.name == corpus), "none")) for bundle, _ in found
@@ -167,7 +167,7 @@ def _corpora(bundle: Bundle, doc: RequirementDoc) -> set[str]:
     roles = CHECKS.get(doc.check).other_roles if doc.check != IDENTITY else ()
     stored = bundle.values.get(doc.slug)
     rows = {row.partition("/")[0] for model in (stored.models.values() if stored else ()) for row in model.subjects}
-    named = {doc.corpus, *rows, *_strings([doc.parameters, doc.under])}
+    named = {doc.corpus, *rows, *_strings([doc.parameters, [one.params for one in doc.under]])}
     return {name for name, role in known.items() if name in named or role in roles}
 
 

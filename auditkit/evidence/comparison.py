@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from auditkit.errors import Problem, UserError
 from auditkit.evidence.bundle import MANIFEST, RESULTS
-from auditkit.evidence.results import Document, EstimateDoc, MadeDoc, MetricDoc, ResultWord, VerdictWord
+from auditkit.evidence.results import AttackDoc, Document, EstimateDoc, MadeDoc, MetricDoc, ResultWord, VerdictWord
 from auditkit.files import canonical_json, write_atomically
 
 KIND: Literal["auditkit comparison"] = "auditkit comparison"
@@ -83,7 +83,7 @@ class ComparedDoc(Document):
     dimension: str
     corpus: str
     metric: MetricDoc
-    under: list[dict[str, Any]] = Field(default_factory=list)
+    under: list[AttackDoc] = Field(default_factory=list)
     """Interventions before the measurement."""
     cells: list[CellDoc]
     """In the order of the candidates, without those that lack the requirement."""

@@ -52,7 +52,7 @@ def _worst(values: Values, rows: Mapping[str, Example], *, lower_is_better: bool
 
 
 def _excerpt(job: Job, example: Example, *, name: str, value: float, measured: Measured, key: bytes | None) -> ExampleDoc:
-    example, record = _answer(job, example, measured)
+    example, record = _answer(job, example, value, measured)
     answered = record.text if isinstance(record, Generated) else ""
 
     def shown(text: str) -> str:
@@ -69,9 +69,16 @@ def _excerpt(job: Job, example: Example, *, name: str, value: float, measured: M
     )
 
 
-def _answer(job: Job, example: Example, measured: Measured) -> tuple[Example, Record | None]:
-    """The row as it was asked, and what the model said: under attack, the first way in which the row was asked at all."""
-    for way in measured.ways.by_job[job.slug][job.requirement.of]:
+def _answer(job: Job, example: Example, value: float, measured: Measured) -> tuple[Example, Record | None]:
+    """The row as it was asked, and what the model said: under attack, in the way that gave this value, else the first."""
+    values = measured.samples[job.slug][job.requirement.of]
+    telling = {
+        group
+        for name, group, found in zip(values.ids, values.groups, values.values, strict=False)
+        if name == f"{job.context.corpus.name}/{example.id}" and found == value
+    }
+    ways = measured.ways.by_job[job.slug][job.requirement.of]
+    for way in sorted(ways, key=lambda way: way.treatment.label not in telling):
         asked = next((row for row in way.context.corpus.examples if row.id == example.id), None)
         request = None if asked is None else job.check.shown(way.context, asked)
         if asked is not None and request is not None:

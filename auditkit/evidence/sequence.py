@@ -212,7 +212,7 @@ def _own(like: RequirementDoc, results: Results) -> float | None:
 
 
 def _measurement(doc: RequirementDoc) -> tuple[str, str, str]:
-    return doc.check, doc.corpus, canonical_json([doc.parameters, doc.under])
+    return doc.check, doc.corpus, canonical_json([doc.parameters, [[one.name, one.params] for one in doc.under]])
 
 
 def _made_by(point: PointDoc) -> str:

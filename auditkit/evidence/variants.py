@@ -41,6 +41,11 @@ class Treatment:
     label_if_chosen: str = ""
     """What the setting is called on the models for which it was chosen; '' where nothing is chosen."""
 
+    @property
+    def label(self) -> str:
+        """Its group, where the check has none of its own."""
+        return _label(self.setting.label, self.wording.label)
+
 
 def treatments(job: Job) -> list[Treatment]:
     """Every way in which the requirement is measured; one without attacks."""

@@ -309,3 +309,55 @@ def test_attacked_models_are_named_with_their_digest_and_their_measurements(plac
     assert {name.partition("+")[0] for name in names} == {"candidate", "original", "reference"}
     assert all(f"measurements/{name}.score.parquet" in outcome.files for name in names)
     assert len(set(outcome.results.attacked.values())) == 3
+
+
+def test_attacked_runs_are_compared_where_the_attacks_are_the_same(place):
+    from auditkit.errors import UserError
+    from auditkit.evidence.compare import compare
+
+    folders = []
+    for name, candidate, attack in (("one", "clean", "quantize"), ("two", "original", "quantize"), ("three", "clean", "prune")):
+        path = spec(place, f"compared-{name}", under(PROBABILITY, {attack: {}}, "same"), models=_models(candidate))
+        _, outcome, _ = audit(path)
+        folders.append(write_bundle(outcome, {}))
+    compare(folders[:2])
+    with pytest.raises(UserError, match="under"):
+        compare([folders[0], folders[2]])
+
+
+def test_an_excerpt_shows_the_wording_that_gave_its_value(place):
+    attack = {"prompts": {"families": ["typos", "paraphrase"]}}
+    path = spec(place, "excerpt", under(ANSWERS, attack), models=_models("original"), intent="suppression", access="api")
+    with_text = run(prepare(path, Options()), progress=Listening(), run_dir=place / "run-excerpt", show_text=True)
+    shown = with_text.results.examples
+    assert shown and all(example.expected in example.answered for example in shown if example.value == 1)
+
+
+def test_the_steps_of_a_sequence_are_attacked_like_any_model(place):
+    import json
+
+    rows = [json.loads(line) for line in (place / "forget.jsonl").read_text().splitlines()]
+    people = list(dict.fromkeys(row["subject"] for row in rows))
+    for name, part in (("first", people[:6]), ("second", people[6:])):
+        builder.write_rows(place / f"{name}.jsonl", [row for row in rows if row["subject"] in part])
+    step = {**PROBABILITY, "corpus": "step", "under": {"quantize": {"bits": [8]}}, "name": "after"}
+    unlearn = {"method": "idk_nll", "lr": 0.001, "epochs": 1, "forget": "forget"}
+    path = spec(
+        place,
+        "sequence",
+        {**PROBABILITY, "corpus": "forget"},
+        models={**_models("original"), "candidate": {"from": "original", "unlearn": unlearn}},
+        corpora={
+            "forget": {"file": "forget.jsonl"},
+            "retain": {"file": "retain.jsonl"},
+            "first": {"file": "first.jsonl", "role": "part"},
+            "second": {"file": "second.jsonl", "role": "part"},
+        },
+        sequence={"requests": ["first", "second"], "one_shot": True, "require": [step]},
+    )
+    found, outcome, _ = audit(path)
+    from auditkit.reporting import render_all
+
+    assert render_all(outcome.results, outcome.values)
+    attacked = [doc for name, doc in found.items() if name.startswith("after")]
+    assert len(attacked) == 4 and all(doc.result != "error" and doc.before for doc in attacked)
