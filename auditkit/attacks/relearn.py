@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditkit.attacks._attack import ModelAttack, Scene, Setting, Step, Target
 from auditkit.attacks._lesson import RelearnParams, lesson_of, parts, problems_of
 from auditkit.attacks._memory import identity
-from auditkit.files import cache_folder, digest
+from auditkit.files import alone, cache_folder, digest
 from auditkit.unlearning import Course, Pupil, doses, teach_in_doses, with_dose
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class Relearn(ModelAttack[RelearnParams]):
         made = {"recipe": _recipe(target, params, scene), "steps": sorted(params.steps), "lr": lr, "seed": seed}
         out = cache_folder() / "attacked" / digest(made)
         if doses(out) is None:
-            with _alone(out):
+            with alone(out):
                 if doses(out) is None:
                     scene.note(f"{target.name}: relearning at {lr:g}, seed {seed}")
                     lesson = lesson_of(params, scene)
@@ -166,16 +165,6 @@ def _recipe(target: Target, params: RelearnParams, scene: Scene) -> str:
             [manner.chat, manner.system],
         ]
     )
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Two runs that want the same training: the second waits, and finds it."""
-    from filelock import FileLock
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(out.parent / f".{out.name}.lock"):
-        yield
 
 
 ATTACK = Relearn()

@@ -20,12 +20,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from auditkit.decisions.findings import SCORED, holds, passes
+from auditkit.spec.intent import SPOKEN
 
 if TYPE_CHECKING:
     from auditkit.decisions.findings import Evidence, Finding
 
 Claim = Literal["none", "L0", "L1", "L2", "L3"]
-SPOKEN = frozenset({"knowledge_memorization", "verbatim_memorization", "leak_at_k"})
+SAMPLED = frozenset({*SPOKEN, "leak_at_k"})
 """Checks on which sampling tells: the others score given answers, which no drawing changes."""
 
 
@@ -56,7 +57,7 @@ def _worded(*kinds: str) -> Callable[[Finding], bool]:
 
 def _sampled(one: Finding) -> bool:
     """Asked many times, by a check that looks at what is said."""
-    return one.attacked and "sampling" in one.families and one.check in SPOKEN
+    return one.attacked and "sampling" in one.families and one.check in SAMPLED
 
 
 def _plain(*checks: str) -> Callable[[Finding], bool]:

@@ -43,10 +43,16 @@ class Attack:
     """A failure under it alone proves nothing."""
     kinds: tuple[str, ...] = ()
     """The ways that were tried, where the attack has several (``families`` of prompts)."""
+    title: str = ""
+    """As the report calls it."""
+
+    @property
+    def words(self) -> str:
+        """In a sentence."""
+        return _in_a_sentence(self.title) or self.name.replace("_", " ")
 
     def __str__(self) -> str:
-        name = self.name.replace("_", " ")
-        return f"{name} ({self.budget})" if self.budget else name
+        return f"{self.words} ({self.budget})" if self.budget else self.words
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,14 @@ class Finding:
     """Nothing measured, but a standing fact: the candidate's weights are those of the original."""
     waived: bool = False
     """The failure is accepted: it is a failure all the same."""
+    title: str = ""
+    """Of the check, as the report calls it."""
+
+    @property
+    def tried(self) -> str:
+        """What looks behind the direct answer here, in a sentence: its attacks, or the check by itself."""
+        names = [attack.words for attack in self.attacks]
+        return " then ".join(names) or _in_a_sentence(self.title) or self.check.replace("_", " ")
 
     @property
     def indicative(self) -> bool:
@@ -196,6 +210,11 @@ class Evidence:
     def _plain(self, dimension: str) -> list[Finding]:
         wanted = [one for one in self.findings if one.required and one.dimension == dimension]
         return [one for one in wanted if not one.probing and not one.identical]
+
+
+def _in_a_sentence(title: str) -> str:
+    """``Other wordings`` → ``other wordings``."""
+    return title[:1].lower() + title[1:]
 
 
 def passes(findings: Collection[Finding]) -> bool:

@@ -163,14 +163,12 @@ def _shown_clean(evidence: Evidence) -> list[Finding]:
 
 def _under(findings: Sequence[Finding]) -> str:
     """The attacks by name; their budgets stand in the list of what was tried."""
-    names = [[attack.name.replace("_", " ") for attack in one.attacks] or [one.check.replace("_", " ")] for one in findings]
-    return _listed(list(dict.fromkeys(" then ".join(parts) for parts in names)))
+    return _listed(list(dict.fromkeys(one.tried for one in findings)))
 
 
 def _attacks(findings: Sequence[Finding]) -> list[str]:
     """The attacks with their budgets; a check that probes by itself stands for one."""
-    named = [[str(attack) for attack in one.attacks] or [one.check.replace("_", " ")] for one in findings]
-    return list(dict.fromkeys(" then ".join(names) for names in named))
+    return list(dict.fromkeys(" then ".join(map(str, one.attacks)) or one.tried for one in findings))
 
 
 def _names(findings: Sequence[Finding]) -> str:

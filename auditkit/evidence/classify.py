@@ -62,11 +62,13 @@ def _finding(item: Item, judgement: Judgement, recovery: Estimate | None, spec: 
         required=item.requirement.level == "required",
         result=judgement.result,
         attacks=tuple(
-            Attack(one.name, one.family, one.budget, indicative=one.indicative, kinds=tuple(one.kinds)) for one in item.attacks
+            Attack(one.name, one.family, one.budget, indicative=one.indicative, kinds=tuple(one.kinds), title=one.title)
+            for one in item.attacks
         ),
         recovery=recovery,
         better=item.check.metric_for(params).better,
         missed=judgement.missed,
         below_reference=below_reference(item.check.name, judgement.models),
         waived=name in waived,
+        title=item.check.title,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auditkit.attacks import ModelAttack
+from auditkit.evidence.variants import asks_the_same, prompt_attacks
 from auditkit.models._inspect import read_json
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ def unfit(loaded: Loaded, jobs: Iterable[Job], sources: Mapping[str, Source]) ->
     """Layers that a model does not have, attacks that a checkpoint does not allow."""
     selected = [job for job in jobs if job.selected]
     return [*_layers(loaded, selected, sources), *_refused(loaded, selected, sources)]
+
+
+def idle_wordings(loaded: Loaded, job: Job) -> Iterator[Problem]:
+    """A prompt attack that would leave every question of the check as it is: a pass under it would show nothing."""
+    if asks_the_same(job):
+        names = " and ".join(attack.name for attack, _ in prompt_attacks(job))
+        hint = "use a check that lets the model answer, such as knowledge_memorization"
+        yield loaded.problem((*job.path, "under"), f"{names} changes nothing that {job.check.name} asks", hint)
 
 
 def _refused(loaded: Loaded, jobs: Iterable[Job], sources: Mapping[str, Source]) -> Iterator[Problem]:

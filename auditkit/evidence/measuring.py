@@ -195,7 +195,13 @@ class Session:
             for name, values in self._treated(job, {name: found[number] for name, found in ways.items()}).items():
                 treatment = ways[name][number].treatment
                 parts[name].append(Part(treatment, values, decides(job, bases[name], treatment)))
-        return {name: self._accounted(job, bases[name], combine(found, job), found) for name, found in parts.items()}
+        joined = {name: self._accounted(job, bases[name], combine(found, job), found) for name, found in parts.items()}
+        return {name: replace(one, notes=(*one.notes, *self._remarks(ways[name]))) for name, one in joined.items()}
+
+    def _remarks(self, ways: Iterable[Way]) -> list[str]:
+        """What attacks found before anything ran."""
+        there = [self.ways.targets[way.subject] for way in ways if way.subject in self.ways.targets]
+        return list(dict.fromkeys(remark for target in there for remark in target.remarks))
 
     def _accounted(self, job: Job, target: Target, values: Values, parts: Sequence[Part]) -> Values:
         account = accounts(job, target, parts[0].treatment) if job.attacks else {}

@@ -22,7 +22,7 @@ from auditkit.corpora.load import load_corpora, missing_fields, overlap
 from auditkit.errors import DataError, Problem, SpecError, UserError, did_you_mean
 from auditkit.evidence.attacking import Chosen, choose, excess, measured_rows, misfits
 from auditkit.evidence.early import sequential_problems
-from auditkit.evidence.fitting import unfit
+from auditkit.evidence.fitting import idle_wordings, unfit
 from auditkit.evidence.training import method_problems, training_problems
 from auditkit.files import digest
 from auditkit.models.checkpoint import inspect
@@ -228,12 +228,14 @@ def _job(loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: O
         task_code=loaded.spec.allow_task_code,
         folder=str(loaded.path.parent),
     )
-    yield from _fit(loaded, entry, check, context)
+    unfitting = list(_fit(loaded, entry, check, context))
+    yield from unfitting
     slug = _slug(context.requirement, {job.slug for job in jobs})
     line = loaded.problem(entry.path, "").line if entry.path[0] != "profile" else 0
     selected = _selected(context.requirement, options)
     job = Job(requirement, slug, check, context, selected, line, scene, tuple(chosen), entry.point, entry.path)
     yield from sequential_problems(loaded, entry.path, job)
+    yield from () if unfitting else idle_wordings(loaded, job)
     jobs.append(job)
 
 

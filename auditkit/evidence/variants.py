@@ -300,6 +300,19 @@ def under_attack(check: Check[Any], params: Any, *, attacks: bool) -> Any:
     return replace(statistic, worst_group=True) if attacks and statistic.kind != "function" else statistic
 
 
+def asks_the_same(job: Job) -> bool:
+    """No wording of its attacks changes anything that the check asks, so that nothing would be attacked."""
+    if not prompt_attacks(job):
+        return False
+    plain = {request.digest for request in job.check.requests(job.context)}
+    worded = (
+        treatment.wording.request(request)
+        for treatment in treatments(job)
+        for request in job.check.requests(context_of(job, treatment))
+    )
+    return all(request.digest in plain for request in worded)
+
+
 def unworded(job: Job, values: Values) -> list[str]:
     """A note where some rows have no wording that fits them, so that they are not measured under the attack."""
     if not prompt_attacks(job):

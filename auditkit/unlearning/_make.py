@@ -7,8 +7,7 @@ second run finds it, and another parent, row or parameter makes another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import ValidationError
 
 from auditkit.errors import Problem, SpecError, did_you_mean
-from auditkit.files import cache_folder, digest
+from auditkit.files import alone, cache_folder, digest
 from auditkit.models.source import Source, localise, resolve
 from auditkit.spec._explain import explain
 from auditkit.unlearning._note import NOTE, recipe
@@ -143,7 +142,7 @@ class _Workshop:
         out = _place(taught_recipe(parent, corpora, params, manner))
         if not (out / NOTE).is_file():
             self.note(f"{name}: teaching {', '.join(params.corpora)}")
-            with _alone(out):
+            with alone(out):
                 if not (out / NOTE).is_file():
                     teach(parent, corpora, params, out=out, manner=manner)
         return Source.of_folder(out)
@@ -173,7 +172,7 @@ class _Workshop:
             self.note(f"{name}: {method.title}")
             if stop is not None and examine is None:
                 raise ValueError(f"the model {name} has a stop rule, which needs an examiner")
-            with _alone(out):
+            with alone(out):
                 if not (out / NOTE).is_file():
                     return method.make(order, params)
         return made_source(parent, out, as_adapter=getattr(params, "save", "merged") == "adapter")
@@ -189,16 +188,6 @@ class _Bound:
 
     def __call__(self, source: Source) -> bool:
         return self.examiner(self.stop, source, self.manner)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Two runs that want the same model: the second waits, and finds it. Only whoever makes one waits, not who looks for it."""
-    from filelock import FileLock
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(out.parent / f".{out.name}.lock"):
-        yield
 
 
 def _place(made: Mapping[str, Any]) -> Path:

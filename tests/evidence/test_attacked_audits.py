@@ -282,9 +282,9 @@ def test_any_attack_goes_with_any_check(place):
             kept.append(one)
         except SpecError as error:
             refused.append((one["name"], str(error)))
-    assert len(kept) > 0.8 * len(require), refused
+    assert len(kept) > 0.75 * len(require), refused
     # Attacks that divide or ask a corpus of questions do not fit texts, and say so.
-    assert all(any(word in words for word in ("needs", "must", "needed")) for _, words in refused), refused
+    assert all(any(word in words for word in ("needs", "must", "needed", "changes nothing")) for _, words in refused), refused
     found, _, _ = audit(spec(place, "pairs", plain, *kept, decide={"resamples": 200}))
     idle = ("disable_adapter", "remove_system_prompt")
     for name, doc in found.items():
@@ -361,3 +361,11 @@ def test_the_steps_of_a_sequence_are_attacked_like_any_model(place):
     assert render_all(outcome.results, outcome.values)
     attacked = [doc for name, doc in found.items() if name.startswith("after")]
     assert len(attacked) == 4 and all(doc.result != "error" and doc.before for doc in attacked)
+
+
+def test_a_prompt_attack_that_changes_no_question_is_refused_and_never_a_pass(place):
+    from auditkit.errors import SpecError
+
+    with pytest.raises(SpecError, match="under: sample changes nothing that answer_probability asks"):
+        prepare(spec(place, "nothing", PROBABILITY, under(PROBABILITY, "sample")), Options())
+    assert prepare(spec(place, "something", PROBABILITY, under(ANSWERS, {"sample": {"n": 2}})), Options()).jobs
