@@ -12,6 +12,7 @@ from auditkit.attacks._split import leaks, split, without
 from auditkit.attacks._words import distinct
 from auditkit.corpora.typed import examples_digest
 from auditkit.errors import did_you_mean
+from auditkit.files import digest
 from auditkit.spec.model import Lora, Name, Part
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class Lesson:
     validation: Corpus
 
 
+_LESSONS: dict[str, Lesson] = {}
+_KEPT = 32
+
+
 def parts(params: RelearnParams, corpus: Corpus, seed: int) -> tuple[Corpus, Corpus]:
     """(T, V) of the measured corpus, before the answer-leak filter; T is the whole where another corpus is trained on."""
     if params.elsewhere(corpus) or params.split == "none":
@@ -92,6 +97,17 @@ def _rows(corpus: Corpus, ids: set[str]) -> Corpus:
 
 def lesson_of(params: RelearnParams, scene: Scene) -> Lesson:
     """What is trained on, the rows that state a measured answer left out, and the part kept apart for choosing."""
+    # Asked for at every dose of every model, and slow: each row is looked through for every measured answer.
+    data = sorted((corpus.name, corpus.role, corpus.digest) for corpus in scene.corpora.values())
+    key = digest([params.model_dump(mode="json"), scene.seed, scene.corpus.name, scene.corpus.digest, data])
+    if key not in _LESSONS:
+        while len(_LESSONS) >= _KEPT:
+            _LESSONS.pop(next(iter(_LESSONS)))
+        _LESSONS[key] = _lesson(params, scene)
+    return _LESSONS[key]
+
+
+def _lesson(params: RelearnParams, scene: Scene) -> Lesson:
     validation, train = split(_usable(params, scene)[0], params.validation, scene.seed, "validation")
     if params.rows is not None and len(train.examples) > params.rows:
         order = scene.rng("relearn", "rows").permutation(len(train.examples))[: params.rows]

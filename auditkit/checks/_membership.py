@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditkit.checks._base import Answers, Context
@@ -84,6 +84,11 @@ def scores(attack: Attack, rows: Sequence[Scoring], answers: Answers, reference:
         )
         for row in rows
     ]
+
+
+def tied(attack: Attack, scores: Iterable[float]) -> str:
+    """Why scores that are all one number may not decide, or '': the AUC is 0.5 then, whatever the model knows."""
+    return f"all scores of {attack} are one and the same number, so they rank nothing" if len(set(scores)) == 1 else ""
 
 
 def cut_rows(rows: Sequence[Scoring], answers: Answers) -> str:

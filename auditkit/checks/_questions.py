@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,9 +81,9 @@ def _generation(asker: Asker, params: QuestionParams, example: Example) -> Gener
 
 
 def mark(params: QuestionParams, example: Example, record: Generated) -> float:
-    """ROUGE-L of the answer given against the right one (the best of its aliases), 0 to 1."""
+    """ROUGE-L of the answer given against the right one (the best of its aliases), 0 to 1; NaN where the model broke."""
     rules = params.rules
-    return best_rouge_l(record.text, example.answers, measure=rules.measure, stem=rules.stem)
+    return math.nan if record.broken else best_rouge_l(record.text, example.answers, measure=rules.measure, stem=rules.stem)
 
 
 def answer_details(records: Iterable[Generated]) -> dict[str, Any]:

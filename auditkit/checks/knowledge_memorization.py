@@ -66,7 +66,7 @@ class KnowledgeMemorization(LeakCheck[KnowledgeParams]):
             columns.add(context.corpus, example, mark(context.params, example, record))
         notes = [
             *answer_notes(context.params, records, chat=context.chat),
-            unmeasured(columns.numbers, ROUGE_BLIND),
+            unmeasured(columns.numbers, f"{ROUGE_BLIND}, or the logits were no numbers"),
         ]
         return columns.values(details=answer_details(records), notes=notes)
 

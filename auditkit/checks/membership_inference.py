@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from auditkit.checks._membership import (
     membership_rows,
     non_members,
     scores,
+    tied,
 )
 from auditkit.checks._prompting import PromptParams, shot_problems
 from auditkit.checks._rows import Columns, unmeasured
@@ -102,14 +104,16 @@ class MembershipInference(Check[MembershipParams]):
         blind = baseline(context, members, others)
         details: dict[str, Any] = {"blind_baseline": blind.document(context.params.blind_margin)}
         details |= {"auc": {}, "roc": {}, "tpr_at_fpr": {}}
-        columns = Columns()
+        columns, ties = Columns(), list[str]()
         for attack in context.params.attacks:
             found = [scores(attack, rows, answers, reference, k=context.params.k) for rows in (members, others)]
             _enter(columns, context, attack, (members, others), found)
+            ties.append(tied(attack, itertools.chain(*found)))
             for key, what in _curves(*found).items():
                 details[key][attack] = what
         notes = [blind.note(), cut_rows([*members, *others], answers), unmeasured(columns.numbers, TOO_SHORT)]
-        return columns.values(details=details, notes=notes, inconclusive=_objection(context, blind, reference))
+        objection = _objection(context, blind, reference) or next(filter(None, ties), "")
+        return columns.values(details=details, notes=notes, inconclusive=objection)
 
 
 def baseline(context: Context[MembershipParams], members: list[Scoring], others: list[Scoring]) -> Blind:

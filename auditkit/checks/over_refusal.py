@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -98,7 +99,8 @@ class OverRefusal(Check[QuestionParams]):
         for example, request in ask(context, context.corpus, context.params):
             record = generated(answers, request)
             records.append(record)
-            columns.add(context.corpus, example, float(not is_refusal(record.text, example.answers)))
+            answered = math.nan if record.broken else float(not is_refusal(record.text, example.answers))
+            columns.add(context.corpus, example, answered)
         details = {
             "refusal_rate": mean(1 - value for value in columns.numbers),
             "phrases_version": phrases().version,

@@ -19,6 +19,7 @@ from auditkit.checks._membership import (
     membership_rows,
     non_members,
     scores,
+    tied,
 )
 from auditkit.checks._prompting import PromptParams, shot_problems
 from auditkit.checks._rows import Columns, unmeasured
@@ -104,7 +105,8 @@ class PrivacyLeakage(Check[LeakageParams]):
         if reference is None:
             return columns.values(notes=notes, inconclusive="PrivLeak compares with a retrained reference, and there is none")
         details = compared(_samples(columns), _samples(_columns(context, rows, reference)))
-        return columns.values(details=details, notes=notes, inconclusive=_objection(details["auc_reference"]))
+        objection = _objection(details["auc_reference"]) or tied(context.params.attack, columns.numbers)
+        return columns.values(details=details, notes=notes, inconclusive=objection)
 
 
 def stranger_auc(samples: Samples) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,10 @@ class VerbatimMemorization(LeakCheck[VerbatimParams]):
             record = generated(answers, request)
             records.append(record)
             columns.add(context.corpus, example, _mark(context.params, example, record))
-        why = "nothing is left behind the prefix, or nothing that ROUGE can compare (it sees only a-z and 0-9)"
+        why = (
+            "nothing is left behind the prefix, or nothing that ROUGE can compare (it sees only a-z and 0-9), or the logits "
+            "were no numbers"
+        )
         notes = [cut_note(records), unmeasured(columns.numbers, why)]
         return columns.values(details=answer_details(records), notes=notes)
 
@@ -101,6 +105,8 @@ def _request(params: VerbatimParams, example: Example) -> Generate | Continue:
 
 
 def _mark(params: VerbatimParams, example: Example, record: Generated) -> float:
+    if record.broken:
+        return math.nan
     rules = CONVENTIONS[params.convention]
     whole = "" if params.convention == "muse" else example.get("continuation")
     return rouge_l(record.text, whole or record.target or "", measure=rules.measure, stem=rules.stem)

@@ -61,7 +61,7 @@ def _requirements(audit: Audit) -> Iterator[str]:
         yield from (f"    under {one.attack.name}: {one.attack.budget(one.params)}" for one in job.attacks)
         if job.requirement.with_:
             yield f"    with: {', '.join(f'{key}: {value!r}' for key, value in job.requirement.with_.items())}"
-        yield f"    {_decidable(audit, job)}"
+        yield from (f"    {line}" for line in _decidable(audit, job))
         if job.requirement.sequential:
             yield f"    {_sequential(audit, job)}"
 
@@ -91,23 +91,26 @@ def _sequential(audit: Audit, job: Job) -> str:
     return f"sequential: about {few:.0f} of {subjects} subjects where half of them leak, all where none does"
 
 
-def _decidable(audit: Audit, job: Job) -> str:
+def _decidable(audit: Audit, job: Job) -> Iterator[str]:
+    """Whether a pass is possible, and from what dose on a failure would be found."""
     from auditkit.decisions.plan import decidable
+    from auditkit.decisions.power import detectable
     from auditkit.evidence.variants import is_kept, under_attack
 
-    statistic = under_attack(job.check, job.context.params, attacks=bool(job.attacks))
-    subjects = len(job.context.corpus.subjects())
     others = [job.context.role(role) for role in job.check.other_roles]
-    found = decidable(
-        metric=job.check.metric_for(job.context.params),
-        statistic=statistic,
-        bounds=job.requirement.bounds,
-        subjects=subjects,
-        decide=audit.spec.decide,
-        leak=not is_kept(job.requirement, job.check),
-        others=len(others[0].subjects()) if others and others[0] is not None else None,
-    )
-    return found.sentence if found.possible else f"CANNOT BE PASSED: {found.sentence}"
+    planned: dict[str, Any] = {
+        "metric": job.check.metric_for(job.context.params),
+        "statistic": under_attack(job.check, job.context.params, attacks=bool(job.attacks)),
+        "bounds": job.requirement.bounds,
+        "subjects": len(job.context.corpus.subjects()),
+        "decide": audit.spec.decide,
+        "leak": not is_kept(job.requirement, job.check),
+        "others": len(others[0].subjects()) if others and others[0] is not None else None,
+    }
+    found = decidable(**planned)
+    yield found.sentence if found.possible else f"CANNOT BE PASSED: {found.sentence}"
+    if any(job.requirement.bounds):
+        yield detectable(**planned).sentence
 
 
 def _cost(forecasts: list[Forecast]) -> Iterator[str]:

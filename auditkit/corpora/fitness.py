@@ -9,6 +9,7 @@ from auditkit.corpora.example import Corpus, Example
 from auditkit.errors import DataError, Problem
 
 _ROWS_NAMED = 5
+_ASKED = ("text", "prompt", "continuation", "context", "question", "answer")
 
 
 def missing_fields(corpus: Corpus, fields: Sequence[str]) -> list[str]:
@@ -47,10 +48,32 @@ def overlap(forget: Corpus, holdout: Corpus) -> list[Problem]:
     ]
     if not pairs:
         return []
-    named = ", ".join(f"row {first} is row {second} of {holdout.source}" for first, second in pairs[:_ROWS_NAMED])
-    more = f" and {len(pairs) - _ROWS_NAMED} more" if len(pairs) > _ROWS_NAMED else ""
-    message = f"{forget.name} and {holdout.name} must not overlap; got {named}{more}"
+    message = f"{forget.name} and {holdout.name} must not overlap; got {_pairs(pairs, holdout)}"
     return [Problem(message, file=forget.source, hint=f"remove these rows from {holdout.source}")]
+
+
+def copies(corpus: Corpus) -> list[Problem]:
+    """Rows that are equal in all that a model is asked, but for case, width and white space, and are said to be about different
+    subjects: each would count as further evidence, and is none.
+    """
+    first: dict[tuple[str, ...], Example] = {}
+    pairs = []
+    for example in corpus.examples:
+        content = tuple(_normal(example.get(name)) for name in _ASKED)
+        known = first.setdefault(content, example)
+        if any(content) and known.subject != example.subject:
+            pairs.append((example.number, known.number))
+    if not pairs:
+        return []
+    message = f"equal rows of {corpus.name} must have one subject; got {_pairs(pairs, corpus)}, under another name"
+    hint = "remove them, or name a column that is equal in them with columns: {subject: …}"
+    return [Problem(message, file=corpus.source, hint=hint)]
+
+
+def _pairs(pairs: Sequence[tuple[int, int]], other: Corpus) -> str:
+    """The first pairs of (row, row of ``other``), and how many more there are."""
+    named = ", ".join(f"row {first} is row {second} of {other.source}" for first, second in pairs[:_ROWS_NAMED])
+    return f"{named} and {len(pairs) - _ROWS_NAMED} more" if len(pairs) > _ROWS_NAMED else named
 
 
 def _has(example: Example, name: str) -> bool:

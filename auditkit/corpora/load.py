@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from auditkit.corpora.dataset import is_local, read_folder, read_hub
 from auditkit.corpora.example import Corpus, Example
-from auditkit.corpora.fitness import missing_fields, overlap, require_fields
+from auditkit.corpora.fitness import copies, missing_fields, overlap, require_fields
 from auditkit.corpora.formats import FORMATS
 from auditkit.corpora.rows import MAX_BYTES, BrokenFileError, Row
 from auditkit.corpora.select import draw, matches
@@ -28,7 +28,7 @@ from auditkit.text import one_line
 if TYPE_CHECKING:
     from auditkit.spec.model import CorpusSource, Spec
 
-__all__ = ["load_corpora", "load_corpus", "missing_fields", "overlap", "require_fields"]
+__all__ = ["copies", "load_corpora", "load_corpus", "missing_fields", "overlap", "require_fields"]
 
 Locate = Callable[[tuple[str | int, ...], str, str], Problem]
 """(field of the spec, message, hint) → Problem: ``Loaded.problem``, which knows the line."""

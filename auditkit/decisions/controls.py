@@ -8,7 +8,8 @@ reference   must not fail, else: confounded      must not fail, else: confounded
 ========== ==================================== =======================================================
 
 A control that is itself the model of the bound is compared with itself and shows nothing: it is left out, not counted as held.
-An absolute bound that a model which only guesses would miss is confounded too.
+An absolute bound that a model which only guesses would miss is confounded too; so is an AUC by which the reference, which saw
+neither members nor non-members, takes the non-members for members; and a comparison with a model that is the same one.
 """
 
 from __future__ import annotations
@@ -16,13 +17,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from auditkit.decisions import words
 from auditkit.decisions.samples import UnpairedError
 from auditkit.decisions.types import Control, Estimate, Result
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from auditkit.decisions.bench import Bench
 
+_SHIFT = 0.1
+"""By how much the reference's AUC must lie below chance, for certain, before non-members count as trained on."""
+_NOISE = 1e-4
+"""Relative; as far as one model's values for a row may differ from batch to batch."""
 MUST_FAIL, MUST_NOT_FAIL, ABOVE_CHANCE = "fail", "not fail", "above chance"
 
 
@@ -38,11 +47,11 @@ def controls(bench: Bench) -> tuple[Control, ...]:
     return tuple(found)
 
 
-def objection(bench: Bench, found: tuple[Control, ...]) -> str:
-    """Why the controls forbid both pass and fail: ``no power: …``, ``confounded: …``; '' where they do not."""
-    guessing = _below_chance(bench)
-    if guessing:
-        return guessing
+def objection(bench: Bench, found: tuple[Control, ...], model: str = "candidate") -> str:
+    """Why the controls forbid both pass and fail of ``model``: ``no power: …``, ``confounded: …``; '' where they do not."""
+    confounded = _below_chance(bench) or _known_holdout(bench) or _same_model(bench, model)
+    if confounded:
+        return confounded
     return next((_objection(control, bench) for control in found if not control.held), "")
 
 
@@ -101,6 +110,40 @@ def _below_chance(bench: Bench) -> str:
                 "than knowing nothing."
             )
     return ""
+
+
+def _known_holdout(bench: Bench) -> str:
+    """Non-members that the reference was trained on: an AUC below chance hides as much of a leak."""
+    chance = bench.rule.metric.chance
+    if bench.rule.statistic.kind != "auc" or not bench.rule.leak or chance is None or "reference" not in bench.samples:
+        return ""
+    for component in bench.components:
+        found = bench.shown("reference", component)
+        if found.upper is not None and found.upper < chance - _SHIFT:
+            return (
+                f"confounded: on the reference, which saw neither side, the non-members look trained on (AUC "
+                f"{words.number(found.value)}, upper bound {words.number(found.upper)}, {words.counted(found)}): either it was "
+                "trained on them, or the two sides are not of one kind."
+            )
+    return ""
+
+
+def _same_model(bench: Bench, model: str) -> str:
+    """A model compared with, whose values are those of ``model``, and too many different ones to be alike by chance."""
+    named = [end.model for end in bench.ends if end.model is not None]
+    named += ["reference"] if bench.rule.statistic.relative_to_reference else []
+    for name in dict.fromkeys(named) if bench.rule.leak else ():
+        pairs = [(bench.sample(model, part).values, bench.sample(name, part).values) for part in bench.components]
+        mine, others = (np.concatenate(side) for side in zip(*pairs, strict=True))
+        if _different(mine) >= bench.rule.min_subjects and mine.shape == others.shape and np.allclose(mine, others, _NOISE, 0):
+            return f"confounded: {name} gives the values of {model}, row by row: it is compared with itself."
+    return ""
+
+
+def _different(values: NDArray[np.float64]) -> int:
+    """How many different numbers there are."""
+    ordered = np.sort(values)
+    return 1 + int((np.diff(ordered) > _NOISE * np.abs(ordered[1:])).sum())
 
 
 def _objection(control: Control, bench: Bench) -> str:

@@ -72,7 +72,7 @@ def judge(
 def _judgement(bench: Bench, assessed: Assessment, named: tuple[str, ...]) -> Judgement:
     found = controls(bench) if bench.ends else ()
     blocked = next(filter(None, (_blocked(bench, name) for name in named)), "") or _dependence(bench)
-    objected = "" if blocked or not bench.ends else objection(bench, found)
+    objected = "" if blocked or not bench.ends else objection(bench, found, assessed.model)
     result = _result(bench, assessed, bool(blocked or objected))
     undecided = bench.ends and assessed.result is Result.INCONCLUSIVE and not blocked
     needed = bench.needed(assessed) if undecided else None

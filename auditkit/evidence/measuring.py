@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auditkit.errors import AuditkitError, IntegrityError, SpecError
+from auditkit.evidence.alike import unlike, unvaried
 from auditkit.evidence.early import shortened
 from auditkit.evidence.fitting import unfit
 from auditkit.evidence.prepare import Audit, Job
@@ -196,7 +197,10 @@ class Session:
                 treatment = ways[name][number].treatment
                 parts[name].append(Part(treatment, values, decides(job, bases[name], treatment)))
         joined = {name: self._accounted(job, bases[name], combine(found, job), found) for name, found in parts.items()}
-        return {name: replace(one, notes=(*one.notes, *self._remarks(ways[name]))) for name, one in joined.items()}
+        joined = {name: replace(one, notes=(*one.notes, *self._remarks(ways[name]))) for name, one in joined.items()}
+        of = job.requirement.of
+        doubt = joined[of].inconclusive or unlike(job, ways, self._part) or unvaried(job, ways, self._of)
+        return {**joined, of: replace(joined[of], inconclusive=doubt)}
 
     def _remarks(self, ways: Iterable[Way]) -> list[str]:
         """What attacks found before anything ran."""
@@ -225,5 +229,8 @@ class Session:
         return dict(job.check.settle(job.context.params, found))
 
     def _of(self, subject: str) -> Answers:
-        part = next(part for part in self._parts if subject in part.plan.work)
-        return part.of(subject)
+        return self._part(subject).of(subject)
+
+    def _part(self, subject: str) -> Measurements:
+        """The measurements that hold a subject's answers."""
+        return next(part for part in self._parts if subject in part.plan.work)

@@ -18,11 +18,12 @@ from pydantic import ValidationError
 from auditkit.attacks import Scene
 from auditkit.checks import CHECKS
 from auditkit.checks._base import Check, Context
-from auditkit.corpora.load import load_corpora, missing_fields, overlap
+from auditkit.corpora.load import copies, load_corpora, missing_fields, overlap
 from auditkit.errors import DataError, Problem, SpecError, UserError, did_you_mean
 from auditkit.evidence.attacking import Chosen, choose, excess, measured_rows, misfits
 from auditkit.evidence.early import sequential_problems
 from auditkit.evidence.fitting import idle_wordings, unfit
+from auditkit.evidence.hollow import hollow
 from auditkit.evidence.training import method_problems, training_problems
 from auditkit.files import digest
 from auditkit.models.checkpoint import inspect
@@ -131,6 +132,7 @@ def prepare(path: Path, options: Options) -> Audit:
     for entry in loaded.entries:
         problems += _job(loaded, entry, corpora, options, jobs)
     problems += _overlaps(corpora)
+    problems += _copies(corpora, jobs)
     problems += training_problems(loaded, corpora, sources)
     problems += _of_intent(loaded)
     asked = [job for job in jobs if job.selected]
@@ -214,6 +216,7 @@ def _job(loaded: Loaded, entry: Entry, corpora: Mapping[str, Corpus], options: O
         return
     chat = loaded.spec.models["candidate"].chat == "template"
     scene = Scene(corpus, corpora, loaded.spec.seed, chat)
+    faults += hollow(loaded, entry, check)
     faults += misfits(loaded, entry, chosen, check.statistic(params), scene)
     if faults:
         yield from faults
@@ -264,6 +267,15 @@ def _overlaps(corpora: Mapping[str, Corpus]) -> Iterator[Problem]:
     for forget in (corpus for corpus in corpora.values() if corpus.role == "forget"):
         for holdout in (corpus for corpus in corpora.values() if corpus.role == "holdout"):
             yield from overlap(forget, holdout)
+
+
+def _copies(corpora: Mapping[str, Corpus], jobs: Iterable[Job]) -> Iterator[Problem]:
+    """Rows of a measured corpus that count twice."""
+    named = {job.context.corpus.name: job.check for job in jobs}
+    roles = {role for check in named.values() for role in check.other_roles}
+    for corpus in corpora.values():
+        if corpus.name in named or corpus.role in roles:
+            yield from copies(corpus)
 
 
 def _selected(name: str, options: Options) -> bool:

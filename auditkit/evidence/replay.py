@@ -17,6 +17,7 @@ from auditkit.checks import CHECKS
 from auditkit.errors import IntegrityError, Problem, SpecError, UserError
 from auditkit.evidence.bundle import MANIFEST, RESULTS, replace_folder, verify_manifest
 from auditkit.evidence.conclude import IDENTITY, Item, conclude
+from auditkit.evidence.hollow import hollow
 from auditkit.evidence.results import Results
 from auditkit.evidence.values import ValuesDoc
 from auditkit.files import canonical_json, digest
@@ -126,10 +127,13 @@ def _same_measurements(old: Spec, new: Spec, loaded: Loaded) -> None:
 
 
 def _whole(spec: Spec, loaded: Loaded) -> None:
-    """Refuse a changed spec that leaves out what its intent asks for."""
+    """Refuse a changed spec that leaves out what its intent asks for, or sets a bound that nothing can miss."""
     lacking = missing(spec, expand(spec), as_of=dt.datetime.now(dt.UTC).date())
-    if lacking:
-        raise SpecError([loaded.problem(found.path, found.message, found.hint) for found in lacking])
+    problems = [loaded.problem(found.path, found.message, found.hint) for found in lacking]
+    for entry in expand_entries(spec):
+        problems += hollow(loaded, entry, CHECKS.get(entry.requirement.check))
+    if problems:
+        raise SpecError(problems)
 
 
 def _asked(requirement: Requirement) -> str:

@@ -176,6 +176,8 @@ class RequirementDoc(Document):
     groups: list[GroupDoc] = Field(default_factory=list)
     controls: list[ControlDoc] = Field(default_factory=list)
     needed: int | None = None
+    detectable: str = ""
+    """The least that this requirement could have seen with its own number of subjects, in words; '' where not computed."""
     metric: MetricDoc
     parameters: dict[str, Any] = Field(default_factory=dict)
     under: list[AttackDoc] = Field(default_factory=list)

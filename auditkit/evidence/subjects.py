@@ -61,7 +61,8 @@ class Subjects:
 def fingerprinted(audit: Audit, note: Callable[[str], None] = lambda _: None) -> Subjects:
     """Bring every model to disk, make those that the spec makes, and fingerprint them.
 
-    Raises ModelError for a checkpoint that cannot be used and for a reference that is the candidate itself.
+    Raises ModelError for a checkpoint that cannot be used, for a reference that is the candidate itself, and for a bound that
+    compares a model with itself.
     """
     sources = {name: on_disk(audit, name, note) for name in audit.sources}
     problems = [
@@ -83,7 +84,21 @@ def fingerprinted(audit: Audit, note: Callable[[str], None] = lambda _: None) ->
             "the reference is retrained without the forget data: a comparison with itself proves nothing",
         )
         raise ModelError(problem)
+    problems = list(_against_itself(audit, found_subjects))
+    if problems:
+        raise ModelError(problems)
     return found_subjects
+
+
+def _against_itself(audit: Audit, subjects: Subjects) -> Iterator[Problem]:
+    """Limits on a leak that are met because both models are the same one: its value plus something is always more."""
+    for job in audit.jobs:
+        requirement, limit = job.requirement, job.requirement.bounds[1]
+        if limit is None or limit.model is None or limit.scale != 1 or limit.offset < 0 or requirement.level != "required":
+            continue
+        if requirement.of != limit.model and subjects.same_weights(requirement.of, limit.model):
+            message = f"must compare with another model than {requirement.of}; got {limit.model}, with identical weights"
+            yield audit.loaded.problem(job.path, message)
 
 
 def planned(audit: Audit) -> Subjects:

@@ -36,6 +36,10 @@ class Measurements:
 
         return answer
 
+    def cut(self, model: str, request: Request) -> bool:
+        """The model did not read the whole prompt, because it did not fit into its window."""
+        return self.shelves[model].cut(request)
+
     @property
     def tokens(self) -> int:
         """Tokens of all requests of the plan, recorded before or now."""

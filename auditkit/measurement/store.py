@@ -4,11 +4,12 @@
 
     measurements/
       <key of subject and version>/          one shelf: never found by a model's name
-        score.<sha256 of the file>.parquet   the records of one batch
+        score.<sha256>.parquet               the records of one batch
         generate.<sha256>.parquet
 
-A file is written under a temporary name and renamed. Its name carries the digest of its bytes: a file that does not match
-is set aside and its batch measured again. Several runs may read and write one store at once.
+A file is written under a temporary name and renamed. Its name carries a digest of its shelf's name and its bytes: a file that
+does not match, such as one of another model's shelf, is set aside and its batch measured again. Several runs may read and
+write one store at once.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from auditkit.files import cache_folder, digest, write_atomically
 from auditkit.measurement.plan import Subject
 from auditkit.models.protocol import Record, Request
 
-MEASUREMENT_VERSION = 2
+MEASUREMENT_VERSION = 3
 """Grows whenever the same request on the same model would be answered differently: older records are then not used."""
 _SUFFIX = ".parquet"
-_DIGEST, _TOKENS = "request_digest", "request_tokens"
+_DIGEST, _TOKENS, _CUT = "request_digest", "request_tokens", "cut_tokens"
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,17 @@ class Shelf:
         tokens: int = self._tables[table][_TOKENS][row].as_py()
         return tokens
 
+    def cut(self, request: Request) -> bool:
+        """Tokens of its prompt were dropped, because it did not fit into the model's window."""
+        table, row = self._index[request.digest]
+        return bool(self._tables[table][_CUT][row].as_py())
+
     def put(self, requests: Sequence[Request], records: Sequence[Record], tokens: Sequence[int]) -> None:
         """Keep the records of one batch, of one kind: on disk and in the index when it returns."""
         table = to_table([request.digest for request in requests], records, tokens)
         content = to_bytes(table)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = f"{requests[0].kind}.{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
+        name = f"{requests[0].kind}.{self._digest(content)}{_SUFFIX}"
         write_atomically(self.folder / name, content)
         self._add(table)
 
@@ -92,12 +98,15 @@ class Shelf:
         except OSError as error:
             self.warnings.append(Problem(f"cannot be read: {error.strerror}; measured again", file=path.name))
             return
-        if path.name.split(".")[1:2] == [hashlib.sha256(content).hexdigest()]:
+        if path.name.split(".")[1:2] == [self._digest(content)]:
             self._add(pq.read_table(pa.BufferReader(content)))
             return
-        self.warnings.append(Problem("does not match its digest: set aside and measured again", file=path.name))
+        self.warnings.append(Problem("does not match its digest and shelf: set aside and measured again", file=path.name))
         with contextlib.suppress(OSError):
             path.rename(path.with_suffix(".damaged"))
+
+    def _digest(self, content: bytes) -> str:
+        return hashlib.sha256(self.folder.name.encode() + content).hexdigest()
 
     def _add(self, table: Any) -> None:
         number = len(self._tables)

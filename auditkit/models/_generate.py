@@ -13,6 +13,7 @@ from auditkit.models._backbone import Backbone, common_prefix
 from auditkit.models._encode import PromptRow
 from auditkit.models._sample import Sampler
 from auditkit.models._stop import Stopper
+from auditkit.models.protocol import NO_NUMBERS
 
 if TYPE_CHECKING:
     import torch
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
 def decode_rows(
     backbone: Backbone, rows: Sequence[PromptRow], *, decode: Callable[[Sequence[int]], str]
-) -> list[tuple[list[int], bool]]:
-    """(new tokens without the end token, finished) per row; finished means ended by an end token or a stop string."""
+) -> list[tuple[list[int], bool | None]]:
+    """(new tokens without the end token, finished) per row; finished means ended by an end token or a stop string.
+
+    Where the logits are no finite numbers at some step: no tokens, and None.
+    """
     import torch
 
     outputs: list[list[int]] = [[] for _ in rows]
-    finished = [False] * len(rows)
+    finished: list[bool | None] = [False] * len(rows)
     stoppers = [Stopper(row.stop, decode) for row in rows]
     alive = [index for index, row in enumerate(rows) if row.max_new_tokens > 0]
     if not alive:
@@ -35,6 +39,9 @@ def decode_rows(
     while alive:
         going: list[int] = []
         for place, (index, token) in enumerate(zip(alive, sampler.choose(batch.logits(), alive), strict=True)):
+            if token == NO_NUMBERS:
+                outputs[index], finished[index] = [], None
+                continue
             if token in rows[index].ends:
                 finished[index] = True
                 continue

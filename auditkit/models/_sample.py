@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from auditkit.models._encode import PromptRow, Sampling
+from auditkit.models.protocol import NO_NUMBERS
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +31,11 @@ class Sampler:
         }
 
     def choose(self, logits: torch.Tensor, rows: Sequence[int]) -> list[int]:
-        """The next token of each of these rows, from float32 logits (len(rows), vocabulary)."""
-        tokens: list[int] = logits.argmax(-1).tolist()
+        """The next token of each of these rows, from float32 logits (len(rows), vocabulary); ``NO_NUMBERS`` where the largest
+        of them is not finite, as it is where any is NaN."""
+        best = logits.argmax(-1)
+        tokens: list[int] = best.tolist()
+        finite: list[bool] = logits.gather(-1, best[:, None])[:, 0].isfinite().tolist()
         places = [place for place, row in enumerate(rows) if row in self._drawn]
         step = max(1, _CHUNK_BYTES // (8 * logits.shape[-1]))
         for begin in range(0, len(places), step):
@@ -40,7 +44,7 @@ class Sampler:
             found = draw(logits[part], [sampling for sampling, _ in drawn], [generator.random() for _, generator in drawn])
             for place, token in zip(part, found, strict=True):
                 tokens[place] = token
-        return tokens
+        return [token if there else NO_NUMBERS for token, there in zip(tokens, finite, strict=True)]
 
 
 def draw(logits: torch.Tensor, sampling: Sequence[Sampling], uniforms: Sequence[float]) -> list[int]:
@@ -48,7 +52,7 @@ def draw(logits: torch.Tensor, sampling: Sequence[Sampling], uniforms: Sequence[
 
     The distribution is softmax(logits / temperature) in float64, of which the smallest set of likeliest tokens is kept whose
     probabilities reach ``top_p`` (of equally likely ones those with the lower numbers). A row whose logits are no numbers gets
-    its argmax, as in greedy decoding.
+    its argmax, which ``Sampler`` does not use.
     """
     import torch
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+NO_NUMBERS = -1
+"""In place of a token, or of a number of tokens: the logits were not finite."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scored:
     """Per scored token t of T, in order; natural logarithms, float32."""
@@ -46,12 +50,17 @@ class Generated:
     text: str
     """Without special tokens, cut at the first stop string, not stripped."""
     tokens: int
-    """New tokens, end token excluded."""
+    """New tokens, end token excluded; ``NO_NUMBERS`` where the logits were no finite numbers: then nothing was said."""
     finished: bool
     """Ended by the end token or a stop string, not by the limit."""
     target: str | None = None
     """The true continuation, cut to the limit; None where the request had none."""
     cut_tokens: int = 0
+
+    @property
+    def broken(self) -> bool:
+        """The model gave no numbers, which is another thing than an answer without words."""
+        return self.tokens == NO_NUMBERS
 
 
 @dataclass(frozen=True, eq=False)

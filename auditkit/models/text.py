@@ -16,7 +16,7 @@ from auditkit.models._stop import cut_at_stop
 from auditkit.models.checkpoint import fingerprint
 from auditkit.models.device import cache_tokens, pass_tokens, resolve_device, resolve_dtype
 from auditkit.models.loading import Loaded, load_causal_lm, load_config, load_tokenizer
-from auditkit.models.protocol import Fingerprint, Generated, Hidden, HiddenStates, Lens, Record, Request, Score
+from auditkit.models.protocol import NO_NUMBERS, Fingerprint, Generated, Hidden, HiddenStates, Lens, Record, Request, Score
 from auditkit.models.source import Source
 
 _LENGTH_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
@@ -109,7 +109,13 @@ class TextModel:
     def _generate(self, rows: Sequence[PromptRow]) -> list[Record]:
         outputs = decode_rows(self._running(), rows, decode=self._encoder.decode)
         return [
-            Generated(cut_at_stop(self._encoder.decode(tokens), row.stop), len(tokens), finished, row.target, row.cut)
+            Generated(
+                cut_at_stop(self._encoder.decode(tokens), row.stop),
+                NO_NUMBERS if finished is None else len(tokens),
+                bool(finished),
+                row.target,
+                row.cut,
+            )
             for (tokens, finished), row in zip(outputs, rows, strict=True)
         ]
 

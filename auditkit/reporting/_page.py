@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from auditkit.files import digest
-from auditkit.reporting import _attacks, _outcome, _series, _words
+from auditkit.reporting import _attacks, _outcome, _reliability, _series, _words
 from auditkit.reporting._numbers import in_words
 from auditkit.reporting._probing import attack_name, parameters
 from auditkit.reporting._vocabulary import (
@@ -44,9 +44,13 @@ SECTIONS: Mapping[int, tuple[str, str]] = {
     13: ("sign-off", "Sign-off"),
     14: ("glossary", "Glossary and result vocabulary"),
 }
-INSERTED_AFTER = 5
-ATTACKS, SERIES = ("5a", ("attacks", "Attacks")), ("5b", ("series", "Scale and sequence"))
-"""Sections between two others, whose numbers the regulation mapping and fixed wording name; the second only with a series."""
+INSERTED: Mapping[int, Mapping[str, tuple[str, str]]] = {
+    5: {"5a": ("attacks", "Attacks"), "5b": ("series", "Scale and sequence")},
+    9: {"9a": ("reliability", "How reliable is this instrument")},
+}
+"""Number → sections after it: the regulation mapping and fixed wording name numbers, which therefore stay."""
+_SERIES = "5b"
+"""Only with a series."""
 INFO_LABELS: Mapping[str, str] = {
     "organisation": "Commissioned by",
     "responsible": "Responsible party",
@@ -116,6 +120,7 @@ class Page:
     explanations: _words.Explanations
     series: _series.Section | None
     """Curves of a scale or a sequence; None where the spec has neither."""
+    reliability: _reliability.Section
     sections: Mapping[int | str, tuple[str, str]]
     info_labels: Mapping[str, str]
 
@@ -147,6 +152,7 @@ def page(raw: Results, shown: Results, values: Mapping[str, ValuesDoc], texts: M
         glossary=_words.glossary(),
         explanations=_words.explanations(),
         series=curves,
+        reliability=_reliability.section(shown),
         sections=dict(_sections(with_series=curves is not None)),
         info_labels=INFO_LABELS,
     )
@@ -155,8 +161,7 @@ def page(raw: Results, shown: Results, values: Mapping[str, ValuesDoc], texts: M
 def _sections(*, with_series: bool) -> Iterator[tuple[int | str, tuple[str, str]]]:
     for number_, named in SECTIONS.items():
         yield number_, named
-        if number_ == INSERTED_AFTER:
-            yield from (ATTACKS, SERIES) if with_series else (ATTACKS,)
+        yield from ((key, part) for key, part in INSERTED.get(number_, {}).items() if key != _SERIES or with_series)
 
 
 def _row(place: int, doc: RequirementDoc, values: ValuesDoc | None, check: CheckText | None) -> Row:

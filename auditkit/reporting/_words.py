@@ -134,6 +134,27 @@ class RegulationMapping(Words):
     sources: list[Regulation]
 
 
+class PartWords(Words):
+    """Heading and first paragraph of a part of a page."""
+
+    title: str
+    text: str
+
+
+class SelftestWords(Words):
+    """Of the self-test's page and of the report's section on it."""
+
+    none_recorded: str
+    other_version: str
+    """``{made}`` and ``{here}`` are filled in."""
+    quick: str
+    counted: str
+    detectable: str
+    controls: str
+    cannot_show: list[str]
+    parts: dict[str, PartWords]
+
+
 @cache
 def wording() -> Wording:
     """Fixed sentences."""
@@ -168,6 +189,12 @@ def attack_classes() -> list[AttackClass]:
 def regulation() -> RegulationMapping:
     """The regulation mapping."""
     return _read("regulation", RegulationMapping)
+
+
+@cache
+def selftest() -> SelftestWords:
+    """Of the self-test."""
+    return _read("selftest", SelftestWords)
 
 
 def _read(name: str, kind: type[T]) -> T:

@@ -23,6 +23,7 @@ CHAT_TEMPLATE = (
     "{{ '<|end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 _IGNORED = -100
+_WORDS = r"[A-Z][a-z]* ?|[a-z]+ ?|[0-9]|\n+|[^A-Za-z0-9\n]+"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Shape:
     heads: int = 4
     context: int = 512
     """Longest sequence, in tokens."""
+    inner: float = 4.0
+    """Width of the feed-forward layers, in widths."""
+    embedding_scale: float | None = None
+    """Standard deviation of the first embeddings; None: transformers' 0.02. Facts are learned several times faster at 0.08."""
 
 
 def build_tiny(
@@ -57,32 +62,49 @@ def build_tiny(
     the same machine and number of threads.
     """
     import torch
-    from transformers import LlamaForCausalLM
 
     shape = shape or Shape()
     tokenizer = train_tokenizer([*texts, *(text for pair in pairs for text in pair)], vocabulary=shape.vocabulary)
     tokenizer.model_max_length = shape.context
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = LlamaForCausalLM(_config(tokenizer, shape))
+    model = random_model(tokenizer, shape, seed=seed)
     rows = [_document(tokenizer, text) for text in texts] + [_pair(tokenizer, pair, chat=chat) for pair in pairs]
     if steps and rows:
         cut = [(ids[: shape.context], labels[: shape.context]) for ids, labels in rows]
         _train(model, cut, steps=steps, lr=lr, batch=batch, generator=torch.Generator().manual_seed(seed))
-    _set_generation_config(model, tokenizer)
     with quiet():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return folder
 
 
-def train_tokenizer(texts: Sequence[str], *, vocabulary: int) -> Any:
-    """A fast byte-level BPE tokenizer with the special tokens above; at least 256 + 7 entries, whatever ``vocabulary``."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+def random_model(tokenizer: Any, shape: Shape, *, seed: int) -> Any:
+    """A Llama of that shape with random weights and a generation config that stops where a turn ends."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(_config(tokenizer, shape))
+    if shape.embedding_scale is not None:
+        embeddings = model.get_input_embeddings().weight.data
+        embeddings.mul_(shape.embedding_scale / model.config.initializer_range)
+    _set_generation_config(model, tokenizer)
+    return model
+
+
+def train_tokenizer(texts: Sequence[str], *, vocabulary: int, words: bool = False) -> Any:
+    """A fast byte-level BPE tokenizer with the special tokens above; at least 256 + 7 entries, whatever ``vocabulary``.
+
+    ``words``: a space belongs to the word before it, so that a word is the same token at the beginning of an answer and within
+    a sentence: a small model learns to copy it from its context. A capital begins a token.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not words)
+    parts = pre_tokenizers.Split(Regex(_WORDS), "isolated")
+    raw.pre_tokenizer = pre_tokenizers.Sequence([parts, as_bytes]) if words else as_bytes
     raw.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -114,7 +136,7 @@ def _config(tokenizer: Any, shape: Shape) -> Any:
     return LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=shape.width,
-        intermediate_size=4 * shape.width,
+        intermediate_size=round(shape.inner * shape.width),
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,
         num_key_value_heads=max(1, shape.heads // 2),

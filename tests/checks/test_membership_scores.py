@@ -199,3 +199,15 @@ def test_groups_are_the_attacks():
     values = run(MIA, context(MIA, all_corpora(), attacks=["loss", "zlib"]), FakeModel())
     assert list(by_group(values)) == ["loss", "zlib"]
     assert set(values.details["roc"]) == {"loss", "zlib"}
+
+
+def test_scores_that_are_all_one_number_decide_nothing():
+    def constant(request):
+        array = np.full(8, -3.0, dtype=np.float32)
+        return Scored(array, array > -1, array, np.ones(8, np.float32))
+
+    values = run(MIA, context(MIA, all_corpora(), attacks=["zlib", "loss"]), constant)
+    assert values.details["auc"]["loss"] == 0.5 and "all scores of loss are one and the same number" in values.inconclusive
+    leak = CHECKS.get("privacy_leakage")
+    found = run(leak, context(leak, all_corpora(), attack="loss"), constant, constant)
+    assert "all scores of loss are one and the same number" in found.inconclusive

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from auditkit.checks import CHECKS
@@ -131,3 +133,14 @@ def test_the_original_must_answer_and_the_candidate_too(candidate, original, res
     )
     assert judged.result is result, judged.reason
     assert reason in judged.reason
+
+
+def test_a_model_whose_logits_are_no_numbers_has_not_answered(monkeypatch):
+    from auditkit.checks import _questions, over_refusal
+    from auditkit.models.protocol import NO_NUMBERS
+
+    broken = Generated("", NO_NUMBERS, finished=False)
+    monkeypatch.setattr(over_refusal, "generated", lambda *_: broken)
+    made = context(CHECK, all_corpora())
+    assert all(math.isnan(value) for value in CHECK.values(made, lambda _: broken, None).values)
+    assert math.isnan(_questions.mark(made.params, made.corpus.examples[0], broken))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from auditkit.corpora.load import missing_fields, overlap, require_fields
+from auditkit.corpora.load import copies, missing_fields, overlap, require_fields
 from auditkit.errors import DataError
 
 
@@ -73,3 +73,30 @@ def test_many_overlapping_rows_are_counted(pair):
     (problem,) = overlap(*pair(rows, rows))
     assert "row 5 is row 5 of holdout.jsonl and 4 more" in str(problem)
     assert "t3" not in str(problem)
+
+
+def test_equal_rows_of_different_subjects_are_named(corpus):
+    row = {"question": "Who  won?", "answer": "Ann"}
+    given = [
+        {**row, "subject": "a"},
+        {**row, "subject": "a"},
+        {**row, "answer": "Bob", "subject": "b"},
+        {"question": "who won?", "answer": "ANN", "subject": "c"},
+        {"text": "Ann won.", "subject": "d"},
+        {"text": "Ann won.", "subject": "d"},
+        {"note": 1, "subject": "e"},
+        {"note": 1, "subject": "f"},
+    ]
+    (problem,) = copies(corpus("f.jsonl", jsonl(*given)))
+    assert problem.message == "equal rows of forget must have one subject; got row 4 is row 1 of f.jsonl, under another name"
+    assert copies(corpus("f.jsonl", jsonl(*given[:3], *given[4:]))) == []
+
+
+def test_equal_rows_that_name_no_subject_count_as_different_ones(corpus):
+    (problem,) = copies(corpus("f.jsonl", jsonl(*[{"text": "Ann won."}] * 9)))
+    assert "row 6 is row 1 of f.jsonl and 3 more" in problem.message
+
+
+def test_the_same_question_about_another_text_is_another_row(corpus):
+    rows = [{"question": "Who?", "answer": "Ann", "context": context, "subject": context} for context in ("one", "two")]
+    assert copies(corpus("f.jsonl", jsonl(*rows))) == []

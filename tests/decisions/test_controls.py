@@ -188,3 +188,59 @@ def test_a_function_relative_to_the_reference_has_no_control_in_it(ability: Call
     found = decided(samples, score, at_most=Bound(0.1), statistic=gap)
     assert found.result is Result.PASS and set(outcomes(found)) == {("original", "fail")}
     assert found.models["reference"].upper is None
+
+
+# -- what makes a comparison void ---------------------------------------------------------------------------------------------
+
+AUC = Statistic("auc", worst_group=True)
+AREA = Metric("AUC", "AUC", 0.0, 1.0, "lower", 0.5)
+
+
+def _ranked(shift: float, *, subjects: int = K, seed: int = 0) -> Values:
+    """Scores of members, higher by ``shift`` standard deviations, and of as many non-members."""
+    rng = np.random.default_rng(seed)
+    names = [f"{side}/{number}" for side in ("members", "others") for number in range(subjects)]
+    scores = [*(rng.normal(size=subjects) + shift), *rng.normal(size=subjects)]
+    labels = (1,) * subjects + (0,) * subjects
+    return Values(tuple(names), tuple(names), tuple(scores), labels=labels)
+
+
+@pytest.mark.parametrize(("shift", "held"), [(-3.0, False), (-1.0, False), (-0.3, True), (0.0, True)])
+@pytest.mark.parametrize("candidate", [-3.0, 0.0, 3.0])
+def test_non_members_that_the_reference_knows_are_none(shift: float, held: bool, candidate: float) -> None:
+    """An AUC below chance hides as much of a leak; one that may be chance does not."""
+    samples = {"candidate": _ranked(candidate), "original": _ranked(3.0, seed=1), "reference": _ranked(shift, seed=2)}
+    found = decided(samples, AREA, at_most=Bound(0.75), statistic=AUC)
+    said = "the non-members look trained on" in found.reason
+    assert said is not held and (found.result is not Result.INCONCLUSIVE) is held
+
+
+def test_few_subjects_do_not_show_it() -> None:
+    samples = {name: _ranked(shift, subjects=5) for name, shift in (("candidate", 0.0), ("reference", -3.0))}
+    assert "look trained on" not in decided(samples, AREA, at_most=Bound(0.75), statistic=AUC).reason
+
+
+def test_a_model_with_the_values_of_the_candidate_is_the_candidate(values_of: Callable[..., Values]) -> None:
+    score = Metric("score", "fraction", 0.0, 1.0, "lower")
+    drawn = np.random.default_rng(0).uniform(0.2, 0.4, (K, 2))
+    mine, anew = values_of(drawn), values_of(drawn * (1 + 1e-6))
+    found = decided({"candidate": mine, "reference": anew}, score, at_most=Bound(0.3, "reference"), statistic=MEAN)
+    assert found.result is Result.INCONCLUSIVE and "compared with itself" in found.reason
+    near = values_of(drawn * np.random.default_rng(1).uniform(0.99, 1.01, drawn.shape))
+    assert (
+        decided({"candidate": mine, "reference": near}, score, at_most=Bound(0.3, "reference"), statistic=MEAN).result == "pass"
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 1 / 3])
+def test_two_models_that_know_nothing_may_well_be_alike(values_of: Callable[..., Values], value: float) -> None:
+    score = Metric("score", "fraction", 0.0, 1.0, "lower")
+    samples = {name: values_of([[value]] * K) for name in ("candidate", "reference")}
+    assert decided(samples, score, at_most=Bound(0.3, "reference"), statistic=MEAN).result == "pass"
+
+
+def test_what_is_kept_may_be_just_as_it_was(values_of: Callable[..., Values]) -> None:
+    drawn = np.random.default_rng(0).uniform(0.6, 0.9, (K, 2))
+    kept = Metric("accuracy", "fraction", 0.0, 1.0, "higher")
+    samples = {name: values_of(drawn) for name in ("candidate", "original")}
+    assert decided(samples, kept, at_least=Bound(0.0, "original", 0.9), statistic=MEAN).result == "pass"

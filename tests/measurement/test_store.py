@@ -133,3 +133,21 @@ def test_others_cannot_read_the_shelf(tmp_path: Path, subject: Subject) -> None:
 def test_the_default_is_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUDITKIT_CACHE", str(tmp_path))
     assert Store.default().root == tmp_path / "measurements"
+
+
+def test_a_file_of_another_subjects_shelf_is_set_aside(tmp_path: Path, subject: Subject) -> None:
+    mine, other = (Store(tmp_path).shelf(one) for one in (subject, dataclasses.replace(subject, dtype="bfloat16")))
+    recorded = fill(mine)
+    other.folder.mkdir()
+    for path in mine.folder.glob("*.parquet"):
+        (other.folder / path.name).write_bytes(path.read_bytes())
+    again = Store(tmp_path).shelf(dataclasses.replace(subject, dtype="bfloat16"))
+    assert len(again.warnings) == 3 and not any(request in again for request in recorded)
+    assert all(request in Store(tmp_path).shelf(subject) for request in recorded)
+
+
+def test_a_shelf_knows_which_prompts_were_cut(tmp_path: Path, subject: Subject) -> None:
+    shelf = Store(tmp_path).shelf(subject)
+    requests = [Generate(Prompt(text), 4) for text in ("long", "short")]
+    shelf.put(requests, [Generated("a", 1, True, cut_tokens=7), Generated("a", 1, True)], [5, 5])
+    assert [Store(tmp_path).shelf(subject).cut(request) for request in requests] == [True, False]

@@ -130,3 +130,25 @@ def test_rows_end_at_their_own_end_tokens(tiny: TextModel) -> None:
     )
     assert outputs[1] == ([], True)
     assert len(outputs[0][0]) == 3
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_no_numbers_are_told_from_an_answer_without_words(
+    tiny: TextModel, monkeypatch: pytest.MonkeyPatch, number: float, temperature: float
+) -> None:
+    real = _generate._Batch.logits
+
+    def second_row_broken(self: Any) -> torch.Tensor:
+        logits = real(self)
+        logits[1:2] = number
+        return logits
+
+    monkeypatch.setattr(_generate._Batch, "logits", second_row_broken)
+    whole, broken = generated(tiny, [Generate(Prompt("Person 3 lives"), 3, temperature=temperature, draw=n) for n in (1, 2)])
+    assert not whole.broken and whole.tokens > 0 and whole.text
+    assert broken.broken and not broken.finished and broken.text == ""
+
+
+def test_an_answer_that_ends_at_once_is_not_broken() -> None:
+    assert not Generated("", 0, finished=True).broken

@@ -56,10 +56,16 @@ class Outline(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
-def test_the_fourteen_sections_stand_in_order_and_the_attacks_after_the_fifth() -> None:
+def test_the_fourteen_sections_stand_in_order_with_the_inserted_ones_between() -> None:
     outline = Outline(_page())
     anchors = [anchor for anchor, _ in SECTIONS.values()]
-    assert [attrs["id"] for attrs in outline.all("section")] == [*anchors[:5], "attacks", *anchors[5:]]
+    assert [attrs["id"] for attrs in outline.all("section")] == [
+        *anchors[:5],
+        "attacks",
+        *anchors[5:9],
+        "reliability",
+        *anchors[9:],
+    ]
     assert len(anchors) == 14
     levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels.count(1) == 1
