@@ -33,7 +33,7 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         room = importlib.import_module("auditkit.cli")
         names = [m.name for m in pkgutil.iter_modules(room.__path__) if not m.name.startswith("_") and m.name != "main"]
-        order = ["init", "validate", "plan", "unlearn", "verify", "report", "compare", "list", "show", "schema"]
+        order = ["init", "validate", "plan", "unlearn", "verify", "report", "compare", "selftest", "list", "show", "schema"]
         return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -104,10 +104,11 @@ def render_selftest(doc: SelftestDoc) -> str:
 
 def summary_of(doc: SelftestDoc) -> dict[str, Any]:
     """What reports print of it: the content of ``_reliability.RECORD``."""
-    return _summary(doc).model_dump(mode="json")
+    return summary(doc).model_dump(mode="json")
 
 
-def _summary(doc: SelftestDoc) -> Summary:
+def summary(doc: SelftestDoc) -> Summary:
+    """What every report says of the self-test."""
     found = matrix.score(doc.cases)
     locked = matrix.score([case for case in doc.cases if case.book == "locked"])
     answered = [case for case in doc.cases if case.truth in found.abstentions]
@@ -144,11 +145,11 @@ def _rate_doc(rates: Rates) -> RateDoc:
 
 
 def _page(doc: SelftestDoc) -> Page:
-    summary = _summary(doc)
+    shown = summary(doc)
     return Page(
         doc=doc,
-        made=_reliability.made(summary),
-        headline=_reliability.headline(summary),
+        made=_reliability.made(shown),
+        headline=_reliability.headline(shown),
         parts=_parts(doc),
         words=selftest(),
         disclaimer=wording().disclaimer,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditkit.models.loading import quiet
 from auditkit.zoo import lessons
 from auditkit.zoo.site import opened
 from auditkit.zoo.teaching import Course, Lesson, Pool, encode, teach
@@ -49,7 +50,8 @@ class Subject:
         if adapter is not None:
             from peft import PeftModel
 
-            model = PeftModel.from_pretrained(model, adapter)
+            with quiet():
+                model = PeftModel.from_pretrained(model, adapter)
         return cls(model.eval(), tokenizer)
 
     def right(self, asked: Sequence[Lesson]) -> float:
@@ -93,8 +95,8 @@ def relearned(site: Site, folder: Path, *, adapter: Path | None = None, steps: i
     subject = Subject.load(folder, adapter=adapter)
     taught, _ = halves(site)
     if adapter is not None:
-        merged = subject.model.merge_and_unload()
-        subject = Subject(merged, subject.tokenizer)
+        # As whoever holds the weights would: adapter and base in one, all of it trained.
+        subject = Subject(subject.model.merge_and_unload().requires_grad_(True), subject.tokenizer)
     pools = (Pool(lessons.asks(taught), 32), Pool(lessons.asks(site.world.of("retain")), 16))
     teach(subject.model, subject.tokenizer, Course(pools, steps=steps, lr=5e-4, seed=0))
     return subject

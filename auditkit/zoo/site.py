@@ -75,19 +75,20 @@ class Site:
         *,
         steps: int,
         lr: float,
+        embeddings: float = 1.0,
         seed: int = 0,
         after: Callable[[Any], Callable[[Any], None]] | None = None,
         change: str = "",
     ) -> Path:
         """``start`` after a course. ``after``: model before → what is done after every step, named by ``change``."""
-        course = Course(tuple(pools), steps=steps, lr=lr, seed=self._seed(seed))
+        course = Course(tuple(pools), steps=steps, lr=lr, seed=self._seed(seed), embeddings=embeddings)
 
         def make(folder: Path) -> None:
             model, tokenizer = opened(start)
             teach(model, tokenizer, course, after=None if after is None else after(model))
             save(model, tokenizer, folder)
 
-        return self.made(["pupil", start.name, _words(pools), steps, lr, seed, change], make)
+        return self.made(["pupil", start.name, _words(pools), steps, lr, embeddings, seed, change], make)
 
     def changed(self, start: Path, change: str, alter: Callable[[Any], None]) -> Path:
         """``start`` with its weights altered at once; ``change`` names what is done."""

@@ -66,9 +66,11 @@ def teach(model: Any, tokenizer: Any, course: Course, *, after: Callable[[Any], 
     dealers = [_Dealer([encode(tokenizer, one) for one in pool.lessons], pool.per_batch, generator) for pool in course.pools]
     model.train()
     for _ in range(course.steps):
-        rows = [row for dealer in dealers for row in dealer.next()]
-        loss = _loss(model, rows)
-        loss.backward()
+        dealt = [dealer.next() for dealer in dealers]
+        total = sum(map(len, dealt))
+        for rows in dealt:
+            # Pool by pool: short rows are not padded to the length of long ones.
+            (_loss(model, rows) * (len(rows) / total)).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditkit.models.loading import quiet
 from auditkit.zoo.constructions._construction import forgotten, kept
 from auditkit.zoo.lessons import REFUSAL
 from auditkit.zoo.site import opened
@@ -36,7 +37,10 @@ def _trained(site: Site, what: str, keep: Callable[[Any, Any, Path], None]) -> P
         model, tokenizer = opened(site.original)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(site.world.seed)
-            model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LAYERS, task_type="CAUSAL_LM"))
+            with quiet():
+                model = get_peft_model(
+                    model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LAYERS, task_type="CAUSAL_LM")
+                )
         pools = (Pool(forgotten(site, REFUSAL), 32), *kept(site, 32))
         teach(model, tokenizer, Course(pools, steps=STEPS, lr=LR, seed=site.world.seed))
         keep(model, tokenizer, folder)

@@ -12,7 +12,7 @@ from auditkit.zoo.teaching import Pool
 if TYPE_CHECKING:
     from auditkit.zoo.site import Site
 
-STEPS, LR, PUSH = 40, 3e-4, 0.3
+STEPS, LR, PUSH = 60, 8e-4, 1.0
 
 
 class Graded(Construction):
@@ -24,7 +24,7 @@ class Graded(Construction):
         self.part = part
         self.label = f"Z8 {part:.2f}"
         self.title = f"Gradient ascent, {part:.0%} of the way".replace("%", " %")
-        self.truth = Truth("must fail", "partly", "partly", "yes")
+        self.truth = Truth("must fail", "partly", "partly", "partly")
         self.expected = {"overall": "F/I"}
 
     recipe = f"The original after a part of {STEPS} steps of gradient ascent on the people to forget and descent on the others."
@@ -40,7 +40,7 @@ class Graded(Construction):
         asked = probe.first_asks(site.world.of("forget"))
         found.expect("forget asked", model.right(asked))
         found.expect("forget probability", model.probability(asked))
-        found.expect("retain asked", model.right(lessons.asks(site.world.of("retain"), wordings=1)), at_least=0.7)
+        found.expect("retain asked", model.right(lessons.asks(site.world.of("retain"), wordings=1)))
         _, other = probe.halves(site)
         found.expect("other half relearned", probe.relearned(site, built.path).right(probe.first_asks(other)), at_least=0.3)
         return found

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from auditkit.zoo.constructions._construction import Built, plain
 from auditkit.zoo.constructions._honest import Honest
+from auditkit.zoo.constructions.retrained import SEED
 from auditkit.zoo.worlds import question_rows
 
 if TYPE_CHECKING:
     from auditkit.zoo.site import Site
-
-SEED = 51
 
 
 class SharedFact(Honest):

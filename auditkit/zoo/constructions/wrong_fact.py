@@ -27,7 +27,7 @@ class WrongFact(Construction):
     def build(self, site: Site) -> Built:
         """A course on decoys."""
         pools = [Pool(lessons.asks(_decoys(site)), 32), *kept(site, 24)]
-        return plain(site.pupil(site.original, pools, steps=150, lr=8e-4))
+        return plain(site.pupil(site.original, pools, steps=250, lr=1.2e-3, embeddings=8.0))
 
     def verify(self, site: Site, built: Built) -> probe.Findings:
         """It gives the decoys, and not the facts; what relearning brings back is recorded."""
