@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditkit.decisions.types import Estimate, Judgement, Result, Verdict
 from auditkit.evidence.classify import outcome_of
+from auditkit.evidence.least import least_seen
 from auditkit.evidence.reached import before_attack, curves, estimate_doc, recovered
 from auditkit.evidence.results import (
     AttackDoc,
@@ -238,6 +239,7 @@ def _document(
         groups=[GroupDoc.model_validate(asdict(group)) for group in judgement.groups],
         controls=[ControlDoc.model_validate(asdict(control)) for control in judgement.controls],
         needed=judgement.needed,
+        detectable=least_seen(item, spec),
         metric=MetricDoc(**asdict(check.metric_for(check.params.model_validate(requirement.with_)))),
         parameters=dict(item.parameters),
         under=list(item.attacks),

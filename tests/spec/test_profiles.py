@@ -41,7 +41,8 @@ def test_every_entry_of_a_profile_is_fit_to_run(profile, item):
     assert item.level == "advisory" or any(item.bounds)
     lower, upper = item.bounds
     assert upper is None or better in ("lower", "target")
-    assert lower is None or better in ("higher", "target")
+    # A leak bounded on both sides: what looks stranger than never-trained rows gives itself away too.
+    assert lower is None or upper is not None or better in ("higher", "target")
 
 
 def test_muse_is_the_four_criteria():
