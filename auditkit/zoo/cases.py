@@ -33,7 +33,7 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     "probe": ("removal: a middle layer",),
     "relearn": ("removal: relearning from other people", "removal: relearning from what is kept"),
     "dir": ("removal: a direction taken out",),
-    "util": ("erasure: utility", "erasure: fluency"),
+    "util": ("erasure: utility",),
 }
 """Column of the table of expected cells → the requirements that stand for it."""
 RELEARN = {"steps": [10, 50], "lr": [1.0e-3, 4.0e-3], "seeds": 2}
