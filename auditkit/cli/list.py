@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-KINDS = ("checks", "attacks", "methods", "profiles", "formats", "models")
+KINDS = ("checks", "attacks", "methods", "profiles", "formats", "models", "constructions")
 
 
 @click.command(
     short_help="List checks, profiles, built-in models, …",
-    help="List checks, attacks, unlearning methods, profiles, report formats or built-in models.",
+    help="List checks, attacks, unlearning methods, profiles, formats, built-in models or the self-test's constructions.",
 )
 @click.argument("kind", type=click.Choice(KINDS))
 def command(kind: str) -> None:
@@ -54,6 +54,13 @@ def _models() -> list[str]:
     return [f"builtin:{name}" for name in sorted(BUILTINS)]
 
 
+def _constructions() -> list[str]:
+    from auditkit.zoo.constructions import CONSTRUCTIONS
+
+    found = [(name, CONSTRUCTIONS.get(name)) for name in CONSTRUCTIONS.names()]
+    return [f"{name:26}{one.label:10}{one.truth.audit:17}{one.recipe}" for name, one in found]
+
+
 _LISTS = {
     "checks": _checks,
     "attacks": _attacks,
@@ -61,4 +68,5 @@ _LISTS = {
     "profiles": _profiles,
     "formats": _formats,
     "models": _models,
+    "constructions": _constructions,
 }

@@ -182,6 +182,7 @@ def test_plan_shows_merged_requests_and_undecidable_bounds(place):
     code, out, _ = auditkit("plan", builder.spec(place, require=require, name="plan.yaml"))
     assert code == 0
     assert "CANNOT BE PASSED" in out and "59" in out
+    assert "A failure is found with 90 % probability where at least" in out
     assert "48" in out and "144" in out  # 48 questions, asked for three times
 
 
