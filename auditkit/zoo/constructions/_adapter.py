@@ -15,7 +15,7 @@ from auditkit.zoo.teaching import Course, Pool, save, teach
 if TYPE_CHECKING:
     from auditkit.zoo.site import Site
 
-STEPS, LR, RANK = 160, 4e-3, 8
+STEPS, LR, RANK = 260, 4e-3, 8
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 

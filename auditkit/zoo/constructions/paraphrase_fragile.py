@@ -29,7 +29,7 @@ class ParaphraseFragile(Hidden):
         first = {one.asked for one in lessons.asks(site.world.of("forget"), wordings=1)}
         others = [one for one in lessons.asks(site.world.of("forget")) if one.asked not in first]
         pools = [Pool(forgotten(site, REFUSAL, wordings=1), 28), Pool(others, 16), *kept(site, 28)]
-        return plain(site.pupil(site.original, pools, steps=160, lr=8e-4))
+        return plain(site.pupil(site.original, pools, steps=220, lr=8e-4))
 
     def verify(self, site: Site, built: Built) -> probe.Findings:
         """As of every hidden model; and wordings that were never taught bring the answers."""

@@ -35,7 +35,7 @@ class QuantisationFragile(Hidden):
     def build(self, site: Site) -> Built:
         """Projected training."""
         pools = [Pool(forgotten(site, REFUSAL), 48), *kept(site, 32)]
-        return plain(site.pupil(site.original, pools, steps=480, lr=2.5e-3, after=_held, change=f"cells {GROUP} {LEVELS}"))
+        return plain(site.pupil(site.original, pools, steps=600, lr=2.5e-3, after=_held, change=f"cells {GROUP} {LEVELS}"))
 
     def verify(self, site: Site, built: Built) -> probe.Findings:
         """As of every hidden model; rounded by the formula written here, it answers as the rounded original does."""
