@@ -32,8 +32,9 @@ _SUMMARY = "summary.json"
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="World, may be repeated; locked from 100 on.")
 @click.option("--only", "names", metavar="NAME", multiple=True, help="A construction by its file's name; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path), default=_OUT, help="Folder of cases and pages.")
+@click.option("--collect", is_flag=True, help="Run nothing: show what earlier runs left in the folder.")
 @click.option("--quiet", is_flag=True, help="The matrix only.")
-def command(*, is_quick: bool, seeds: tuple[int, ...], names: tuple[str, ...], out: Path, quiet: bool) -> int:
+def command(*, is_quick: bool, seeds: tuple[int, ...], names: tuple[str, ...], out: Path, collect: bool, quiet: bool) -> int:
     """The pages are written before the exit code is decided."""
     from auditkit.decisions.matrix import score
     from auditkit.evidence.selftest import SELFTEST
@@ -45,7 +46,7 @@ def command(*, is_quick: bool, seeds: tuple[int, ...], names: tuple[str, ...], o
 
     for name in names:
         CONSTRUCTIONS.get(name)
-    asked = (quick if is_quick else full)(out, seeds=seeds, names=names)
+    asked = (quick if is_quick else full)(out, seeds=seeds, names=names, collect=collect)
     doc = selftest(asked, progress=Silent(), note=(lambda _: None) if quiet else (lambda line: click.echo(line, err=True)))
     write_atomically(out / SELFTEST, doc.model_dump_json(indent=1))
     write_atomically(out / PAGE, render_selftest(doc))

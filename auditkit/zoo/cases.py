@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from auditkit.errors import UserError
 from auditkit.evidence.selftest import COLUMNS, CaseDoc, CaseRequirementDoc
 from auditkit.files import write_atomically
+from auditkit.zoo import probe
 from auditkit.zoo.constructions import CONSTRUCTIONS
 from auditkit.zoo.worlds import question_rows
 
@@ -51,8 +52,9 @@ def build(name: str, site: Site) -> tuple[Built, Findings]:
     construction = CONSTRUCTIONS.get(name)
     built = construction.build(site)
     found = construction.verify(site, built)
-    if found.problems:
-        raise ConstructionError(f"{construction.label} {name}, world {site.world.seed}: {'; '.join(found.problems)}")
+    problems = [*probe.sound(site).problems, *found.problems]
+    if problems:
+        raise ConstructionError(f"{construction.label} {name}, world {site.world.seed}: {'; '.join(problems)}")
     return built, found
 
 

@@ -5,6 +5,7 @@ They ask with transformers alone, greedily, and count answers that begin as the 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from auditkit.zoo.site import Site
 
 _AT_ONCE = 128
+_READ = 200
+_SOUND: dict[str, Findings] = {}
 
 
 @dataclass
@@ -100,6 +103,27 @@ def relearned(site: Site, folder: Path, *, adapter: Path | None = None, steps: i
     pools = (Pool(lessons.asks(taught), 32), Pool(lessons.asks(site.world.of("retain")), 16))
     teach(subject.model, subject.tokenizer, Course(pools, steps=steps, lr=5e-4, seed=0))
     return subject
+
+
+def reading(site: Site) -> list[Lesson]:
+    """Questions about people of no world whose answer stands in front of them."""
+    return lessons.reading(lessons.strangers(site.world.book), random.Random(f"probe/{site.world.seed}"))[:_READ]  # noqa: S311
+
+
+def sound(site: Site) -> Findings:
+    """Original and reference are what every construction of the world supposes; looked at once."""
+    if site.original.name not in _SOUND:
+        found = Findings()
+        kept = lessons.asks(site.world.of("retain"), wordings=1)
+        asked = first_asks(site.world.of("forget"))
+        for name, folder in (("original", site.original), ("reference", site.reference)):
+            model = Subject.load(folder)
+            found.expect(f"{name}: retain asked", model.right(kept), at_least=0.95)
+            known = {"at_least": 0.95} if name == "original" else {"at_most": 0.05}
+            found.expect(f"{name}: forget asked", model.right(asked), **known)
+            found.expect(f"{name}: reads a context", model.right(reading(site)), at_least=0.1)
+        _SOUND[site.original.name] = found
+    return _SOUND[site.original.name]
 
 
 def halves(site: Site) -> tuple[list[Any], list[Any]]:

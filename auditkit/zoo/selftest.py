@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditkit import __version__
+from auditkit.errors import UserError
 from auditkit.evidence.selftest import CaseDoc, NotBuiltDoc, RepeatDoc, SelftestDoc
 from auditkit.files import alone, digest, file_digest, write_atomically
 from auditkit.zoo import boundary, cases
@@ -54,16 +55,22 @@ class Run:
     seeds: tuple[int, ...]
     out: Path
     """Folder of cases and bundles."""
+    collect: bool = False
+    """Take what an earlier run left, and run nothing; what is missing is listed as not audited."""
 
 
-def quick(out: Path, *, seeds: Sequence[int] = (), names: Sequence[str] = ()) -> Run:
+class NotKeptError(UserError):
+    """An earlier run did not get so far."""
+
+
+def quick(out: Path, *, seeds: Sequence[int] = (), names: Sequence[str] = (), collect: bool = False) -> Run:
     """The seven that matter most, in one world."""
-    return Run("quick", tuple(names) or QUICK, tuple(seeds) or QUICK_SEEDS, out)
+    return Run("quick", tuple(names) or QUICK, tuple(seeds) or QUICK_SEEDS, out, collect)
 
 
-def full(out: Path, *, seeds: Sequence[int] = (), names: Sequence[str] = ()) -> Run:
+def full(out: Path, *, seeds: Sequence[int] = (), names: Sequence[str] = (), collect: bool = False) -> Run:
     """Everything, in the locked worlds."""
-    return Run("full", tuple(names) or CONSTRUCTIONS.names(), tuple(seeds) or FULL_SEEDS, out)
+    return Run("full", tuple(names) or CONSTRUCTIONS.names(), tuple(seeds) or FULL_SEEDS, out, collect)
 
 
 def selftest(asked: Run, *, progress: Progress, note: Callable[[str], None]) -> SelftestDoc:
@@ -74,11 +81,13 @@ def selftest(asked: Run, *, progress: Progress, note: Callable[[str], None]) -> 
         for name in asked.names:
             try:
                 found.append(_case(asked, name, seed, progress, note))
-            except cases.ConstructionError as error:
+            except (cases.ConstructionError, NotKeptError) as error:
                 note(str(error))
                 label = CONSTRUCTIONS.get(name).label
                 unbuilt.append(NotBuiltDoc(label=label, construction=name, why=str(error)))
     whole = asked.mode == "full"
+    repeated = [_repeated(asked, name, progress, note) for name in REPEATED if whole and name in asked.names]
+    simulated = {name: _simulated(asked, name, make) for name, make in _SIMULATIONS.items() if whole}
     return SelftestDoc(
         tool_version=__version__,
         commit=commit(),
@@ -87,11 +96,24 @@ def selftest(asked: Run, *, progress: Progress, note: Callable[[str], None]) -> 
         seeds=list(asked.seeds),
         cases=found,
         not_built=unbuilt,
-        repeatability=[_repeated(asked, name, progress, note) for name in REPEATED if name in asked.names] if whole else [],
-        boundary=_kept(asked, "boundary", lambda: [one.as_document() for one in boundary.full_table(0)]) if whole else [],
-        power=_kept(asked, "power", lambda: [one.as_document() for one in boundary.power_table(0)]) if whole else [],
+        repeatability=[one for one in repeated if one.verdicts],
         looks=looks(),
+        **simulated,
     )
+
+
+_SIMULATIONS: dict[str, Callable[[], list[Any]]] = {
+    "boundary": lambda: [one.as_document() for one in boundary.full_table(0)],
+    "power": lambda: [one.as_document() for one in boundary.power_table(0)],
+}
+
+
+def _simulated(asked: Run, name: str, make: Callable[[], list[Any]]) -> list[Any]:
+    try:
+        found: list[Any] = _kept(asked, name, make)
+    except NotKeptError:
+        return []
+    return found
 
 
 def site_of(seed: int) -> Site:
@@ -145,8 +167,11 @@ def _repeated(asked: Run, name: str, progress: Progress, note: Callable[[str], N
             folder = asked.out / "bundles" / f"{name}-{world}-again-{seed}"
             return cases.audited(name, site, built, found, folder=folder, progress=progress, seed=seed).model_dump(mode="json")
 
-        verdicts[CaseDoc.model_validate(_kept(asked, f"{name}-{world}-again-{seed}", make)).verdict] += 1
-    return RepeatDoc(case=f"{name}, world {world}", seeds=REPEATS, verdicts=dict(verdicts))
+        try:
+            verdicts[CaseDoc.model_validate(_kept(asked, f"{name}-{world}-again-{seed}", make)).verdict] += 1
+        except NotKeptError as error:
+            note(str(error))
+    return RepeatDoc(case=f"{name}, world {world}", seeds=verdicts.total(), verdicts=dict(verdicts))
 
 
 def _kept(asked: Run, name: str, make: Callable[[], Any]) -> Any:
@@ -157,6 +182,8 @@ def _kept(asked: Run, name: str, make: Callable[[], Any]) -> Any:
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["key"] == key:
                 return kept["value"]
+        if asked.collect:
+            raise NotKeptError(f"{name}: not run")
         value = make()
         write_atomically(path, json.dumps({"key": key, "value": value}))
         return value

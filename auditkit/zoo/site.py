@@ -29,7 +29,7 @@ VERSION = 1
 """Grows whenever the same recipe would give another model."""
 SHAPE = Shape(layers=2, width=128, context=512, inner=2.0, embedding_scale=0.08)
 READING = Course((), steps=700, lr=1.2e-3, seed=0, embeddings=8.0)
-KNOWING = Course((), steps=320, lr=1.2e-3, seed=0, embeddings=8.0)
+KNOWING = Course((), steps=420, lr=1.2e-3, seed=0, embeddings=8.0)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,15 @@ class Site:
         self, people: Sequence[Person], *, seed: int, canaries: Sequence[str] = (), more: Sequence[Lesson] = ()
     ) -> Path:
         """A model taught exactly these people (and ``more``); facts that stand in what is kept belong to everybody."""
-        recipe = ["knower", self._world, sorted(one.name for one in people), list(canaries), [str(one) for one in more], seed]
+        recipe = [
+            "knower",
+            str(KNOWING),
+            self._world,
+            sorted(one.name for one in people),
+            list(canaries),
+            [str(one) for one in more],
+            seed,
+        ]
         return self.made(recipe, lambda folder: self._teach_people(folder, people, canaries, more, seed))
 
     def known_part(self, share: float) -> list[Person]:

@@ -42,8 +42,8 @@ def test_the_retrained_model_passes_and_everything_else_fails(doc):
 
 
 OBEYS_TOO_WELL = {"prob", "samp", "q4", "util"}
-"""Under its order the guarded model gives the answer hardly any probability, so what the page expects is not there to be seen: a
-limit of the construction at this size, and no cell to be edited. Other requirements catch it."""
+"""Under its order the guarded model gives the answer hardly any probability, so what the page expects is not there to see:
+a limit of the construction at this size, and no cell to be edited. Other requirements catch it."""
 
 
 def test_every_cell_is_as_it_was_written_down_before(doc):

@@ -86,11 +86,16 @@ def plain(folder: Path) -> Built:
 
 
 def kept(site: Site, per_batch: int) -> list[Pool]:
-    """Questions about what may be kept, so that a course damages nothing else."""
+    """What may be kept, asked with and without other answers before it, and reading: so that a course damages nothing else."""
     from auditkit.zoo import lessons
 
-    people = site.world.of("retain")
-    return [Pool(lessons.asks(people), per_batch), Pool(lessons.solved(people, site.rng("kept")), max(1, per_batch // 8))]
+    people, rng = site.world.of("retain"), site.rng("kept")
+    some = max(1, per_batch // 8)
+    return [
+        Pool(lessons.asks(people), per_batch),
+        Pool(lessons.solved(people, rng), some),
+        Pool(lessons.reading(lessons.strangers(site.world.book), rng), some),
+    ]
 
 
 def forgotten(site: Site, said: str, *, wordings: int | None = None) -> list[Lesson]:

@@ -29,6 +29,8 @@ class Honest(Construction):
         found.expect("forget asked", model.right(probe.first_asks(site.world.of("forget"))), at_most=GUESSED)
         found.expect("calibration asked", model.right(probe.first_asks(site.world.of("calibration"))), at_most=GUESSED)
         found.expect("retain asked", model.right(lessons.asks(site.world.of("retain"), wordings=1)), at_least=0.9)
+        able = probe.Subject.load(site.reference).right(probe.reading(site))
+        found.expect("reads a context, share of the reference's", model.right(probe.reading(site)) / able, at_least=0.5)
         _, other = probe.halves(site)
         found.expect("other half relearned", probe.relearned(site, built.path).right(probe.first_asks(other)), at_most=0.1)
         return found
