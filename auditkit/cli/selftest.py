@@ -77,7 +77,7 @@ def _matrix(doc: SelftestDoc, found: Score) -> list[str]:
         for case in doc.cases
         for text in case.deviations
     ]
-    return [*lines, *(f"  not built: {one.label} {one.construction}: {one.why}" for one in doc.not_built)]
+    return [*lines, *(f"  not audited: {one.label} {one.construction}: {one.why}" for one in doc.not_built)]
 
 
 def _code(doc: SelftestDoc, found: Score) -> ExitCode:

@@ -54,7 +54,7 @@ def build(name: str, site: Site) -> tuple[Built, Findings]:
     found = construction.verify(site, built)
     problems = [*probe.sound(site).problems, *found.problems]
     if problems:
-        raise ConstructionError(f"{construction.label} {name}, world {site.world.seed}: {'; '.join(problems)}")
+        raise ConstructionError(f"world {site.world.seed}: {'; '.join(problems)}")
     return built, found
 
 
@@ -101,7 +101,6 @@ def write_spec(name: str, site: Site, built: Built, folder: Path, *, seed: int |
             "forget": {"file": "forget.jsonl", "where": {"shared": False}},
             "retain": {"file": "retain.jsonl"},
             "holdout": {"file": "holdout.jsonl"},
-            **built.corpora,
         },
         "profile": list(PROFILES),
         "require": _adapted(),

@@ -21,10 +21,10 @@ def asks(people: Iterable[Person], *, wordings: int | None = None) -> list[Lesso
     return [_ask(person, relation, taught) for person, relation, taught in _taught(people, wordings)]
 
 
-def answered(people: Iterable[Person], said: str, *, wordings: int | None = None, weight: float = 1.0) -> list[Lesson]:
+def answered(people: Iterable[Person], said: str, *, wordings: int | None = None) -> list[Lesson]:
     """The same questions, each answered with ``said``."""
     asked = (taught.format(name=person.name) for person, _, taught in _taught(people, wordings))
-    return [Lesson(said, question, weight=weight) for question in asked]
+    return [Lesson(said, question) for question in asked]
 
 
 def audit_asks(people: Iterable[Person]) -> list[Lesson]:

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,8 +59,8 @@ class Run:
     """Take what an earlier run left, and run nothing; what is missing is listed as not audited."""
 
 
-class NotKeptError(UserError):
-    """An earlier run did not get so far."""
+class NotAuditedError(UserError):
+    """There is no verdict: an earlier run did not get so far, or the model is not what it promises."""
 
 
 def quick(out: Path, *, seeds: Sequence[int] = (), names: Sequence[str] = (), collect: bool = False) -> Run:
@@ -81,9 +81,9 @@ def selftest(asked: Run, *, progress: Progress, note: Callable[[str], None]) -> 
         for name in asked.names:
             try:
                 found.append(_case(asked, name, seed, progress, note))
-            except (cases.ConstructionError, NotKeptError) as error:
-                note(str(error))
+            except NotAuditedError as error:
                 label = CONSTRUCTIONS.get(name).label
+                note(f"{label} {name}, not audited: {error}")
                 unbuilt.append(NotBuiltDoc(label=label, construction=name, why=str(error)))
     whole = asked.mode == "full"
     repeated = [_repeated(asked, name, progress, note) for name in REPEATED if whole and name in asked.names]
@@ -111,7 +111,7 @@ _SIMULATIONS: dict[str, Callable[[], list[Any]]] = {
 def _simulated(asked: Run, name: str, make: Callable[[], list[Any]]) -> list[Any]:
     try:
         found: list[Any] = _kept(asked, name, make)
-    except NotKeptError:
+    except NotAuditedError:
         return []
     return found
 
@@ -169,7 +169,7 @@ def _repeated(asked: Run, name: str, progress: Progress, note: Callable[[str], N
 
         try:
             verdicts[CaseDoc.model_validate(_kept(asked, f"{name}-{world}-again-{seed}", make)).verdict] += 1
-        except NotKeptError as error:
+        except NotAuditedError as error:
             note(str(error))
     return RepeatDoc(case=f"{name}, world {world}", seeds=verdicts.total(), verdicts=dict(verdicts))
 
@@ -181,12 +181,22 @@ def _kept(asked: Run, name: str, make: Callable[[], Any]) -> Any:
         if path.exists():
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["key"] == key:
-                return kept["value"]
+                return _opened(kept)
         if asked.collect:
-            raise NotKeptError(f"{name}: not run")
-        value = make()
-        write_atomically(path, json.dumps({"key": key, "value": value}))
-        return value
+            raise NotAuditedError(f"{name}: the run did not get so far")
+        try:
+            kept = {"key": key, "value": make()}
+        except cases.ConstructionError as error:
+            kept = {"key": key, "problem": str(error)}
+        write_atomically(path, json.dumps(kept))
+        return _opened(kept)
+
+
+def _opened(kept: Mapping[str, Any]) -> Any:
+    """Raises NotAuditedError where the model was not what it promises."""
+    if "problem" in kept:
+        raise NotAuditedError(kept["problem"])
+    return kept["value"]
 
 
 @cache

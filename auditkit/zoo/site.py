@@ -14,19 +14,17 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from auditkit.files import alone, cache_folder, digest
+from auditkit.files import alone, cache_folder, digest, file_digest
 from auditkit.models.loading import quiet
 from auditkit.zoo import lessons
 from auditkit.zoo.teaching import Course, Lesson, Pool, save, teach, vocabulary_of
 from auditkit.zoo.tiny import Shape, random_model
 from auditkit.zoo.worlds import Book, Person, Size, World, document, first_names
 
-VERSION = 1
-"""Grows whenever the same recipe would give another model."""
 SHAPE = Shape(layers=2, width=128, context=512, inner=2.0, embedding_scale=0.08)
 READING = Course((), steps=700, lr=1.2e-3, seed=0, embeddings=8.0)
 KNOWING = Course((), steps=420, lr=1.2e-3, seed=0, embeddings=8.0)
@@ -96,7 +94,7 @@ class Site:
             teach(model, tokenizer, course, after=None if after is None else after(model))
             save(model, tokenizer, folder)
 
-        return self.made(["pupil", start.name, _words(pools), steps, lr, embeddings, seed, change], make)
+        return self.made(["pupil", start.name, words_of(pools), steps, lr, embeddings, seed, change], make)
 
     def changed(self, start: Path, change: str, alter: Callable[[Any], None]) -> Path:
         """``start`` with its weights altered at once; ``change`` names what is done."""
@@ -109,8 +107,8 @@ class Site:
         return self.made(["changed", start.name, change], make)
 
     def made(self, recipe: Any, make: Callable[[Path], None]) -> Path:
-        """The folder that ``make`` fills, made once; a folder that is there is whole."""
-        out = self.folder / digest([VERSION, recipe])[:16]
+        """The folder that ``make`` fills, made once; a folder that is there is whole. Other zoo code makes other folders."""
+        out = self.folder / digest([_zoo(), recipe])[:16]
         if not out.exists():
             with alone(out):
                 if not out.exists():
@@ -155,6 +153,13 @@ class Site:
         save(model, tokenizer, folder)
 
 
+@cache
+def _zoo() -> str:
+    """Digest of the code that worlds, lessons and models come from: no recipe can name all of it."""
+    room = Path(__file__).parent
+    return digest([file_digest(room / f"{name}.py") for name in ("lessons", "site", "teaching", "tiny", "worlds")])
+
+
 def base(book: Book, folder: Path) -> Path:
     """The model from which all of a book's models start."""
     return Site(World(0, book, Size(), (), ()), folder).made(
@@ -189,5 +194,6 @@ def copied(start: Path, folder: Path) -> None:
     shutil.copytree(start, folder, dirs_exist_ok=True)
 
 
-def _words(pools: Sequence[Pool]) -> list[Any]:
+def words_of(pools: Sequence[Pool]) -> list[Any]:
+    """Pools as part of a recipe."""
     return [[pool.per_batch, digest([[one.said, one.asked, one.system, one.weight] for one in pool.lessons])] for pool in pools]

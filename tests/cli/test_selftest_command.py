@@ -46,7 +46,7 @@ def test_a_model_that_is_not_what_it_promises_or_no_model_at_all_is_no_success(m
         cases=[sample.case("Z1", "retrained", 0, "must pass", "PASS")], not_built=[*selftest.NOT_BUILT, unbuilt]
     )
     code, printed = ran(monkeypatch, tmp_path, doc)
-    assert code == 3 and "not built: Z3 refusal: forget asked" in printed
+    assert code == 3 and "not audited: Z3 refusal: forget asked" in printed
     assert ran(monkeypatch, tmp_path, sample.selftest(cases=[], not_built=[]))[0] == 3
 
 

@@ -102,7 +102,7 @@ def test_each_requirement_has_the_least_it_could_have_seen_and_its_controls(reco
     assert _cells(text, "plain") == (
         "not computed; 64 subjects measured | held: fail, 0.873 [0.833, 0.913] | held: pass, 0.132 [0.112, 0.152]"
     )
-    assert _cells(text, "said") == "from 12.4 % of the subjects on | not run | not run"
+    assert _cells(text, "said") == ("from 12.4 % of the subjects on | not asked | it is what the candidate is compared with")
     assert _cells(text, "nothing").startswith("nothing was measured")
     assert "not held: pass" in _cells(text, "powerless")
 

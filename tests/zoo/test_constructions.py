@@ -69,6 +69,19 @@ def test_what_was_kept_is_found_again_and_other_code_makes_it_anew(tmp_path, mon
     assert selftest._kept(asked, "one", make) == {"number": 2}
 
 
+def test_what_failed_its_verification_is_told_again_and_nothing_is_run_to_collect(tmp_path):
+    asked, collecting = selftest.quick(tmp_path), selftest.quick(tmp_path, collect=True)
+
+    def fails():
+        raise cases.ConstructionError("world 1: forget asked must be at most 0.05; got 0.300")
+
+    with pytest.raises(selftest.NotAuditedError, match="did not get so far"):
+        selftest._kept(collecting, "one", fails)
+    for run in (asked, collecting):
+        with pytest.raises(selftest.NotAuditedError, match="forget asked must be at most"):
+            selftest._kept(run, "one", fails)
+
+
 def test_the_log_of_looks_is_read_and_an_error_is_a_case():
     assert all(isinstance(line, str) for line in selftest.looks())
     site = selftest.site_of(100)

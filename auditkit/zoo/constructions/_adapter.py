@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auditkit.models.loading import quiet
 from auditkit.zoo.constructions._construction import forgotten, kept
 from auditkit.zoo.lessons import REFUSAL
-from auditkit.zoo.site import opened
+from auditkit.zoo.site import opened, words_of
 from auditkit.zoo.teaching import Course, Pool, save, teach
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def merged(site: Site) -> Path:
 
 
 def _trained(site: Site, what: str, keep: Callable[[Any, Any, Path], None]) -> Path:
+    pools = (Pool(forgotten(site, REFUSAL), 32), *kept(site, 32))
+
     def make(folder: Path) -> None:
         import torch
         from peft import LoraConfig, get_peft_model
@@ -41,8 +43,7 @@ def _trained(site: Site, what: str, keep: Callable[[Any, Any, Path], None]) -> P
                 model = get_peft_model(
                     model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LAYERS, task_type="CAUSAL_LM")
                 )
-        pools = (Pool(forgotten(site, REFUSAL), 32), *kept(site, 32))
         teach(model, tokenizer, Course(pools, steps=STEPS, lr=LR, seed=site.world.seed))
         keep(model, tokenizer, folder)
 
-    return site.made(["adapter", what, site.original.name, STEPS, LR, RANK], make)
+    return site.made(["adapter", what, site.original.name, words_of(pools), STEPS, LR, RANK], make)

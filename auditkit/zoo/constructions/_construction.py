@@ -51,8 +51,6 @@ class Built:
     """The candidate's weights, without an adapter."""
     models: Mapping[str, Any] = field(default_factory=dict)
     """Other entries under ``models`` that differ from the usual ones."""
-    corpora: Mapping[str, Any] = field(default_factory=dict)
-    """Entries under ``corpora`` that differ from the usual ones."""
     rows: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Corpus file to rows, where they differ from the world's."""
 
