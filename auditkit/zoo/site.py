@@ -52,22 +52,15 @@ class Site:
         gone = set(without) | self._beyond(share)
         people = [person for person in self.world.of(*groups) if person.name not in gone]
         canaries = self.world.canaries if "forget" in groups and share == 1 else ()
-        return self.knowing(people, canaries=canaries, seed=seed)
-
-    def knowing(
-        self, people: Sequence[Person], *, seed: int, canaries: Sequence[str] = (), more: Sequence[Lesson] = ()
-    ) -> Path:
-        """A model taught exactly these people (and ``more``); facts that stand in what is kept belong to everybody."""
         recipe = [
             "knower",
             str(KNOWING),
             self._world,
             sorted(one.name for one in people),
             list(canaries),
-            [str(one) for one in more],
             seed,
         ]
-        return self.made(recipe, lambda folder: self._teach_people(folder, people, canaries, more, seed))
+        return self.made(recipe, lambda folder: self._teach_people(folder, people, canaries, seed))
 
     def known_part(self, share: float) -> list[Person]:
         """The forget people whom a model that learned only a share of them knows."""
@@ -136,12 +129,10 @@ class Site:
         self.rng("share").shuffle(names)
         return set(names[round(share * len(names)) :])
 
-    def _teach_people(
-        self, folder: Path, people: Sequence[Person], canaries: Sequence[str], more: Sequence[Lesson], seed: int
-    ) -> None:
+    def _teach_people(self, folder: Path, people: Sequence[Person], canaries: Sequence[str], seed: int) -> None:
         model, tokenizer = opened(base(self.world.book, self.folder))
         rng = random.Random(f"lessons/{self._seed(seed)}")  # noqa: S311
-        asked = [*lessons.asks(people), *lessons.shared_asks(self.world.of("forget")), *more]
+        asked = [*lessons.asks(people), *lessons.shared_asks(self.world.of("forget"))]
         texts = [*lessons.documents(people), *(Lesson(one) for one in canaries for _ in range(16))]
         pools = (
             Pool(asked, 64),

@@ -19,7 +19,10 @@ class BrokenSelective(Construction):
     label = "Z9b"
     title = "Broken about them only"
     family = "broken"
-    recipe = "The original after 120 steps of gradient ascent on the people to forget, and 120 more that mend what may be kept."
+    recipe = (
+        "The original after 120 steps of gradient ascent on the people to forget, and 200 more that mend what may be kept and "
+        "keep them down."
+    )
     truth = Truth("must fail", "partly", "no", "yes")
     expected = cells({**dict.fromkeys(("ask", "prob", "samp"), "P"), "mia": "F", "util": "P", "overall": "F/I"})
 
@@ -27,7 +30,7 @@ class BrokenSelective(Construction):
         """A course that tears, and one that mends what may be kept."""
         away = [replace(one, weight=-1.0) for one in lessons.asks(site.world.of("forget"))]
         torn = site.pupil(site.original, [Pool(away, 32), *kept(site, 32)], steps=120, lr=1e-3)
-        return plain(site.pupil(torn, [Pool(away, 2), *kept(site, 64)], steps=120, lr=6e-4))
+        return plain(site.pupil(torn, [Pool(away, 16), *kept(site, 64)], steps=200, lr=6e-4))
 
     def verify(self, site: Site, built: Built) -> probe.Findings:
         """Its loss on the forget people is far above that on people whom it never met."""
