@@ -104,13 +104,12 @@ def _decidable(audit: Audit, job: Job) -> Iterator[str]:
         "bounds": job.requirement.bounds,
         "subjects": len(job.context.corpus.subjects()),
         "decide": audit.spec.decide,
-        "leak": not is_kept(job.requirement, job.check),
         "others": len(others[0].subjects()) if others and others[0] is not None else None,
     }
     found = decidable(**planned)
     yield found.sentence if found.possible else f"CANNOT BE PASSED: {found.sentence}"
     if any(job.requirement.bounds):
-        yield detectable(**planned).sentence
+        yield detectable(**planned, leak=not is_kept(job.requirement, job.check)).sentence
 
 
 def _cost(forecasts: list[Forecast]) -> Iterator[str]:

@@ -38,7 +38,7 @@ class Rule:
     resamples: int
     seed: int
     leak: bool
-    """The bound is on leakage: a mean is never left to t alone."""
+    """The quantity is leakage, and not what has to be kept."""
     draws: dict[int, bootstrap.Replicates] = field(default_factory=dict, compare=False, repr=False)
     """Bootstrap replicates by sample, so that no bootstrap runs twice."""
 
@@ -113,7 +113,7 @@ def _interval(sample: Sample, rule: Rule, *, alpha: float, value: float, referen
         bits = sample.bits(_at(rule))
         return intervals.proportion(int(bits.sum()), len(bits), alpha=alpha)
     if kind == "mean":
-        return intervals.mean(*_clipped(sample, rule), low=metric.low, high=metric.high, alpha=alpha, leak=rule.leak)
+        return intervals.mean(*_clipped(sample, rule), low=metric.low, high=metric.high, alpha=alpha)
     if kind == "auc":
         return auc.auc_interval(sample, alpha=alpha)
     if sample is reference:
@@ -160,7 +160,7 @@ def _paired_interval(
         (totals, sizes), (others, _) = _clipped(sample, rule), _clipped(model, rule)
         # A scale of 0 leaves the model out, and 0 * inf is not a number.
         ends = (low - scale * high, high - scale * low) if scale else (low, high)
-        return intervals.mean(totals - scale * others, sizes, low=ends[0], high=ends[1], alpha=alpha, leak=rule.leak)
+        return intervals.mean(totals - scale * others, sizes, low=ends[0], high=ends[1], alpha=alpha)
     if kind == "auc":
         return auc.auc_difference(sample, model, scale, alpha=alpha)
     apart = _replicates(sample, rule, reference).minus(_replicates(model, rule, reference), scale)

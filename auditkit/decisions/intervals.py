@@ -3,18 +3,20 @@
 Every function takes ``alpha``, the error rate of *each* of the two bounds, and returns both: the pair is a two-sided interval
 at ``1 - 2 alpha``. The upper bound lies below the truth, and the lower bound above it, with probability at most ``alpha``.
 
-Which bound on a mean, and when (``mean``):
+The bound on a mean (``mean``) is the wider of two, always:
 
 * **t**: linearised, clustered by subject, K - 1 degrees of freedom; with equal sizes it is t on subject means.
 * **free**: Gaffke's distribution-free bound (``freebound``), which allows for a subject unlike all those drawn.
-* A bound on leakage is the wider of the two, always. No rule that looks at the sample may switch the second off: a sample that
-  misses the one subject in twenty who is remembered word for word is exactly the sample that looks harmless (simulated: t
-  passes such a model 20 to 30 times in 100 at a nominal 5, K = 20).
-* Elsewhere (utility), t alone stands on a side where K >= 20, the subjects' skewness towards that side is at most 0.5, their
-  mean lies at least two standard deviations from both ends of the range, they are not all equal, and none has more than
-  three times the average number of rows. Otherwise: the wider of the two.
 
-``tests/decisions/test_coverage_mean.py`` simulates both rules at the threshold.
+No rule that looks at the sample may switch the second off: a sample that misses the one subject in twenty who is remembered
+word for word, or of whom all is lost, is exactly the sample that looks harmless (simulated: t passes such a model 20 to 30
+times in 100 at a nominal 5, K = 20).
+
+Where the range is open there is no second bound. t then stands alone on a side where K >= 20, the subjects' skewness towards
+that side is at most 0.5, they are not all equal, and none has more than three times the average number of rows; otherwise
+there is no bound.
+
+``tests/decisions/test_coverage_mean.py`` simulates the rule at the threshold.
 """
 
 from __future__ import annotations
@@ -37,7 +39,6 @@ T_ALONE = "t, clustered by subject"
 T_AND_FREE = "t, clustered by subject, widened to Gaffke's distribution-free bound"
 T_ASSUMES = "t assumes that no subject differs much from all those measured."
 _MOST_SKEW = 0.5
-_LEAST_DISTANCE_SD = 2.0
 _MOST_UNEQUAL = 3.0
 _LEAST_SPREAD = 1e-9
 
@@ -77,25 +78,20 @@ def free_mean(
     )
 
 
-def mean(
-    totals: NDArray[np.float64], sizes: NDArray[np.float64], *, low: float, high: float, alpha: float, leak: bool
-) -> Interval:
-    """The mean over rows of K >= 2 subjects, every row in ``[low, high]`` (either may be infinite).
-
-    ``leak``: the bound is on leakage and is never left to t alone (module docstring).
-    """
-    upper, upper_free = _upper(totals, sizes, low=low, high=high, alpha=alpha, leak=leak)
-    mirrored, lower_free = _upper(-totals, sizes, low=-high, high=-low, alpha=alpha, leak=leak)
+def mean(totals: NDArray[np.float64], sizes: NDArray[np.float64], *, low: float, high: float, alpha: float) -> Interval:
+    """The mean over rows of K >= 2 subjects, every row in ``[low, high]`` (either may be infinite)."""
+    upper, mirrored = _upper(totals, sizes, high=high, alpha=alpha), _upper(-totals, sizes, high=-low, alpha=alpha)
+    by_t = [end for end in (low, high) if math.isinf(end)]
     return Interval(
         float(totals.sum() / sizes.sum()),
         None if mirrored is None else -mirrored,
         upper,
-        T_AND_FREE if upper_free or lower_free else T_ALONE,
+        T_ALONE if len(by_t) == 2 else T_AND_FREE,
         " ".join(
             sentence
             for sentence, said in (
                 ("No bound: the range is open and the subjects are few, skewed or all equal.", None in (upper, mirrored)),
-                (T_ASSUMES, not (upper_free and lower_free)),
+                (T_ASSUMES, bool(by_t)),
             )
             if said
         ),
@@ -107,28 +103,23 @@ def t_half_width(variance: float, freedom: float, *, alpha: float) -> float:
     return float(stdtrit(freedom, 1 - alpha)) * math.sqrt(variance)
 
 
-def _upper(
-    totals: NDArray[np.float64], sizes: NDArray[np.float64], *, low: float, high: float, alpha: float, leak: bool
-) -> tuple[float | None, bool]:
-    """The upper bound, and whether the distribution-free one took part in it."""
+def _upper(totals: NDArray[np.float64], sizes: NDArray[np.float64], *, high: float, alpha: float) -> float | None:
+    """None where there is no valid bound."""
     subjects = len(totals)
     value = float(totals.sum() / sizes.sum())
     influence = (totals - value * sizes) / sizes.mean()
     variance = float((influence**2).sum()) / (subjects - 1) / subjects
     by_t = value + t_half_width(variance, subjects - 1, alpha=alpha)
-    alone = sizes.max() <= _MOST_UNEQUAL * sizes.mean() and _is_mid_range(value, influence, low=low, high=high)
-    if alone and not (leak and math.isfinite(high)):
-        return min(high, by_t), False
-    if math.isinf(high):
-        return None, True
-    return min(high, max(by_t, upper_mean_bound(totals, sizes, high=high, alpha=alpha))), True
+    if math.isfinite(high):
+        return min(high, max(by_t, upper_mean_bound(totals, sizes, high=high, alpha=alpha)))
+    return by_t if sizes.max() <= _MOST_UNEQUAL * sizes.mean() and _is_calm(value, influence) else None
 
 
-def _is_mid_range(value: float, influence: NDArray[np.float64], *, low: float, high: float) -> bool:
-    """Neither few, sparse nor skewed towards ``high``: the rule of the module docstring."""
+def _is_calm(value: float, influence: NDArray[np.float64]) -> bool:
+    """Neither few, all equal nor skewed upwards: the rule of the module docstring."""
     subjects = len(influence)
     spread = float(np.sqrt((influence**2).mean()))
     if subjects < T_FROM_SUBJECTS or spread <= _LEAST_SPREAD * max(1.0, abs(value)):
         return False
     skewness = float((influence**3).mean()) / spread**3 * math.sqrt(subjects * (subjects - 1)) / (subjects - 2)
-    return skewness <= _MOST_SKEW and min(value - low, high - value) >= _LEAST_DISTANCE_SD * spread
+    return skewness <= _MOST_SKEW

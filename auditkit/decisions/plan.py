@@ -57,7 +57,6 @@ def decidable(
     subjects: int,
     decide: Decide,
     others: int | None = None,
-    leak: bool | None = None,
 ) -> Decidable:
     """Can this bound be passed with ``subjects`` subjects (of an AUC: members, and ``others`` non-members)?
 
@@ -74,11 +73,10 @@ def decidable(
         return Decidable(False, least, f"With {fewer} subjects there is no interval; at least {least} are needed.")
     if statistic.kind == "function":
         return Decidable(True, None, "How wide the interval will be is not known before it is measured (bootstrap).")
-    leaks = metric.better != "higher" if leak is None else leak
     alpha = 1 - decide.confidence
     sizes = (subjects, subjects if others is None else others)
     case = _auc_case if statistic.kind == "auc" else _subjects_case
-    cases = [case(end, metric, statistic.kind, sizes, alpha, leak=leaks) for end in ends_of(bounds)]
+    cases = [case(end, metric, statistic.kind, sizes, alpha) for end in ends_of(bounds)]
     return _summed_up(cases, fewer, least, decide.confidence, per_class=statistic.kind == "auc")
 
 
@@ -96,17 +94,16 @@ def false_pass_statement(n_required: int, confidence: float) -> str:
     )
 
 
-def _subjects_case(end: End, metric: Metric, kind: str, sizes: tuple[int, int], alpha: float, *, leak: bool) -> _Case:
+def _subjects_case(end: End, metric: Metric, kind: str, sizes: tuple[int, int], alpha: float) -> _Case:
     """Shares of subjects, and means."""
     fewer = min(sizes)
     low, high = (0.0, 1.0) if kind == "leaking_subjects" else (metric.low, metric.high)
     room, reach, best = _room(end, low, high)
-    allowance = reach * _unmet(fewer, alpha) if math.isfinite(reach) else math.inf
-    if kind == "mean" and not (leak and math.isfinite(reach)):
+    if kind == "mean" and math.isinf(reach):
         # t may stand alone from here on, and in the best case the subjects hardly differ.
-        half = 0.0 if fewer >= T_FROM_SUBJECTS else allowance
+        half = 0.0 if fewer >= T_FROM_SUBJECTS else math.inf
         return _Case(end, half, room, T_FROM_SUBJECTS if room > 0 else None, best)
-    return _Case(end, allowance, room, _zero_events_needed(room, reach, alpha), best)
+    return _Case(end, reach * _unmet(fewer, alpha), room, _zero_events_needed(room, reach, alpha), best)
 
 
 def _room(end: End, low: float, high: float) -> tuple[float, float, str]:
@@ -131,7 +128,7 @@ def _room(end: End, low: float, high: float) -> tuple[float, float, str]:
     )
 
 
-def _auc_case(end: End, metric: Metric, kind: str, sizes: tuple[int, int], alpha: float, *, leak: bool) -> _Case:
+def _auc_case(end: End, metric: Metric, kind: str, sizes: tuple[int, int], alpha: float) -> _Case:
     """An AUC, and the difference of two."""
     chance = 0.5 if metric.chance is None else metric.chance
     quantile = float(ndtri(1 - alpha))

@@ -90,7 +90,7 @@ class _Trio:
         totals = sum(weight * self._totals(one) for weight, one in zip(weights, self._samples, strict=True))
         if self.rule.statistic.kind == "leaking_subjects":
             return intervals.free_mean(totals, np.ones_like(totals), **ends, alpha=self.alpha, method=PAIRED_BITS)
-        return intervals.mean(totals, self.candidate.sizes(), **ends, alpha=self.alpha, leak=True)
+        return intervals.mean(totals, self.candidate.sizes(), **ends, alpha=self.alpha)
 
     def value(self) -> float:
         """The ratio of the two mean differences."""

@@ -421,7 +421,6 @@ def _at_bound(rows: Iterable[AtTheBound]) -> Table:
     made = []
     for row in rows:
         passed, exceeds = row.outcomes.passed, row.outcomes.passed.lower > row.alpha
-        known = f"; known: {row.known_limit}" if row.known_limit else ""
         made.append(
             (
                 f"{row.kind}, {row.bound}",
@@ -429,7 +428,7 @@ def _at_bound(rows: Iterable[AtTheBound]) -> Table:
                 str(row.outcomes.audits),
                 unbroken(str(passed)),
                 number(row.alpha),
-                f"yes{known}" if exceeds else "not shown",
+                "yes" if exceeds else "not shown",
                 unbroken(str(row.outcomes.failed)),
                 unbroken(str(row.outcomes.inconclusive)),
             )

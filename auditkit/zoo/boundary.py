@@ -26,7 +26,7 @@ from auditkit.checks._base import Metric, Statistic, Values
 from auditkit.checks.privacy_leakage import MEMBER, NON_MEMBER
 from auditkit.decisions.auc import auc
 from auditkit.decisions.ends import End, ends_of
-from auditkit.decisions.intervals import T_ASSUMES, proportion
+from auditkit.decisions.intervals import proportion
 from auditkit.decisions.judge import judge
 from auditkit.decisions.power import Detectable, detectable
 from auditkit.decisions.types import Result
@@ -78,8 +78,6 @@ class Requirement:
     leak: bool = True
     spread: float | None = None
     """None: a subject is affected as a whole. Else its rows are, each with a probability of its own from Beta(spread, b)."""
-    known_limit: str = ""
-    """Why the level is not promised here."""
 
     @property
     def model(self) -> str:
@@ -123,7 +121,6 @@ class BoundaryRow:
     truth: float
     """Of every candidate: the threshold."""
     alpha: float
-    known_limit: str
     outcomes: Outcomes
 
     def as_document(self) -> dict[str, Any]:
@@ -170,7 +167,6 @@ def boundary(scores: Scores, requirement: Requirement, *, audits: int = AUDITS, 
         requirement.spread is not None,
         end.threshold,
         1 - _DECIDE.confidence,
-        requirement.known_limit,
         simulate(scores, requirement, dose, audits=audits, seed=seed),
     )
 
@@ -247,28 +243,28 @@ def requirements() -> tuple[Requirement, ...]:
     With few subjects the bounds are wider, so that a pass is possible at all.
     """
     return tuple(
-        Requirement(kind, *_of(check, params), _bounds(ends), subjects, check != "utility", spread, limit)
-        for kind, check, params, *bounds, limit in _KINDS
+        Requirement(kind, *_of(check, params), _bounds(ends), subjects, check != "utility", spread)
+        for kind, check, params, *bounds in _KINDS
         for ends, subjects, spread in zip(bounds, (MANY, FEW), (None, SKEWED), strict=True)
     )
 
 
 _BITS = {"statistic": "leaking_subjects", "leak_at": 0.5}
-_KINDS: tuple[tuple[str, str, dict[str, Any], tuple[str, str], tuple[str, str], str], ...] = (
-    ("mean", "answer_probability", {}, ("", "0.15"), ("", "0.25"), ""),
-    ("mean, relative", "answer_probability", {}, ("", "reference + 0.15"), ("", "reference + 0.25"), ""),
-    ("leaking subjects", "answer_probability", _BITS, ("", "0.15"), ("", "0.25"), ""),
-    ("leaking subjects, relative", "answer_probability", _BITS, ("", "reference + 0.15"), ("", "reference + 0.25"), ""),
-    ("AUC", "membership_inference", {}, ("", "0.65"), ("", "0.75"), ""),
-    ("AUC, relative", "membership_inference", {}, ("", "reference + 0.2"), ("", "reference + 0.25"), ""),
-    ("AUC, between", "membership_inference", {}, ("0.35", "0.65"), ("0.25", "0.75"), ""),
-    ("PrivLeak", "privacy_leakage", {}, ("-40", ""), ("-40", ""), ""),
-    ("AUC difference, between", "privacy_leakage", {"scale": "delta_auc"}, ("-0.2", "0.2"), ("-0.3", "0.3"), ""),
-    ("mean to keep", "utility", {}, ("0.7", ""), ("0.6", ""), ""),
-    ("mean to keep, relative", "utility", {}, ("0.8 * original", ""), ("0.7 * original", ""), ""),
-    ("mean to keep, rarely lost", "utility", {}, ("0.97 * original", ""), ("0.95 * original", ""), T_ASSUMES),
+_KINDS: tuple[tuple[str, str, dict[str, Any], tuple[str, str], tuple[str, str]], ...] = (
+    ("mean", "answer_probability", {}, ("", "0.15"), ("", "0.25")),
+    ("mean, relative", "answer_probability", {}, ("", "reference + 0.15"), ("", "reference + 0.25")),
+    ("leaking subjects", "answer_probability", _BITS, ("", "0.15"), ("", "0.25")),
+    ("leaking subjects, relative", "answer_probability", _BITS, ("", "reference + 0.15"), ("", "reference + 0.25")),
+    ("AUC", "membership_inference", {}, ("", "0.65"), ("", "0.75")),
+    ("AUC, relative", "membership_inference", {}, ("", "reference + 0.2"), ("", "reference + 0.25")),
+    ("AUC, between", "membership_inference", {}, ("0.35", "0.65"), ("0.25", "0.75")),
+    ("PrivLeak", "privacy_leakage", {}, ("-40", ""), ("-40", "")),
+    ("AUC difference, between", "privacy_leakage", {"scale": "delta_auc"}, ("-0.2", "0.2"), ("-0.3", "0.3")),
+    ("mean to keep", "utility", {}, ("0.7", ""), ("0.6", "")),
+    ("mean to keep, relative", "utility", {}, ("0.8 * original", ""), ("0.7 * original", "")),
+    ("mean to keep, rarely lost", "utility", {}, ("0.9 * original", ""), ("0.82 * original", "")),
 )
-"""(kind, check, parameters, lower and upper bound of many subjects, of few, known limit)."""
+"""(kind, check, parameters, lower and upper bound of many subjects, of few)."""
 
 
 def _of(check: str, params: Mapping[str, Any]) -> tuple[Metric, Statistic]:

@@ -64,7 +64,7 @@ def test_confidence_counts(share: Metric) -> None:
 
 def test_a_mean_that_leaks_needs_as_many_as_a_share(score: Metric) -> None:
     assert planned(score, MEAN, 40, at_most=Bound(0.05)).needed == 59
-    best = mean(np.zeros(59), np.ones(59), low=0.0, high=1.0, alpha=0.05, leak=True)
+    best = mean(np.zeros(59), np.ones(59), low=0.0, high=1.0, alpha=0.05)
     assert best.upper < 0.05
 
 
@@ -76,10 +76,10 @@ def test_relative_bounds_suppose_a_candidate_like_the_model(score: Metric, share
     assert planned(score, MEAN, 20, at_most=Bound(0.0, "original", 0.5)).possible
 
 
-def test_utility_may_rest_on_t(kept: Metric) -> None:
-    assert planned(kept, MEAN, 20, at_least=Bound(0.0, "original", 0.95)).possible
-    few = planned(kept, MEAN, 15, at_least=Bound(0.0, "original", 0.95))
-    assert (few.possible, few.needed) == (False, 20)
+def test_utility_needs_subjects_enough_to_have_met_one_of_whom_all_is_lost(kept: Metric) -> None:
+    short = planned(kept, MEAN, 20, at_least=Bound(0.0, "original", 0.95))
+    assert (short.possible, short.needed) == (False, 59)
+    assert planned(kept, MEAN, 59, at_least=Bound(0.0, "original", 0.95)).possible
     assert planned(kept, MEAN, 30, at_least=Bound(1.0)).needed is None
 
 

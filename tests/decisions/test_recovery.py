@@ -84,7 +84,7 @@ def test_the_bounds_are_where_the_test_begins_to_refute(recovered: Callable[...,
         assert rho is not None
         apart = (c - r) - rho * (o - r)
         ends = {"low": -1.0, "high": 1.0}
-        interval = mean(apart.sum(1), np.full(60, 3.0), **ends, alpha=ALPHA, leak=True)
+        interval = mean(apart.sum(1), np.full(60, 3.0), **ends, alpha=ALPHA)
         assert getattr(interval, side) == pytest.approx(0, abs=1e-5)
 
 

@@ -83,8 +83,8 @@ def selftest(**changes: Any) -> SelftestDoc:
             RepeatDoc(case="Z1 retrained", seeds=4, verdicts={"PASS": 3, "FAIL": 1}),
         ],
         "boundary": [
-            {**at_bound, "known_limit": "", "outcomes": outcomes(0.1, 0.04, 0.04)},
-            {**at_bound, "kind": "skewed mean", "known_limit": "few skewed subjects", "outcomes": outcomes(0.1, 0.2, 0.01)},
+            {**at_bound, "outcomes": outcomes(0.1, 0.04, 0.04)},
+            {**at_bound, "kind": "skewed mean", "outcomes": outcomes(0.1, 0.2, 0.01)},
             {"another": "form", "passed": 0.25},
         ],
         "power": [curve, {**curve, "kind": "AUC", "points": curve["points"][:2]}],

@@ -107,7 +107,7 @@ def test_every_part_of_the_run_has_its_rows() -> None:
 def test_simulations_are_drawn_and_what_has_another_form_is_shown_as_it_is() -> None:
     boundary = _rows(_part("boundary"))
     assert boundary["mean, at most 0.1"].split(" | ")[2:5] == ["0.040 [0.020, 0.060]", "0.050", "not shown"]
-    assert boundary["skewed mean, at most 0.1"].split(" | ")[4] == "yes; known: few skewed subjects"
+    assert boundary["skewed mean, at most 0.1"].split(" | ")[4] == "yes"
     assert boundary["form"] == "0.250"
     least = _rows(_part("power").split("</figure>")[1])
     assert least["mean, at most 0.1, 60 subjects"] == "0.100 | 0.300"

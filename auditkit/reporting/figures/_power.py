@@ -59,7 +59,6 @@ class AtTheBound(_Read):
     subjects: int
     skewed: bool
     alpha: _Share
-    known_limit: str
     outcomes: Outcomes
 
 
