@@ -33,7 +33,7 @@ demo: setup
 	$(BIN)/auditkit verify specs/demo.yaml --exit-zero
 
 test: setup chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff format --check .

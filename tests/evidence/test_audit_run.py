@@ -1,7 +1,6 @@
 """From a spec to a verdict on tiny models: the planted truth comes out."""
 
 import json
-import shutil
 
 import pytest
 import world as builder
@@ -97,10 +96,10 @@ def test_equal_requests_of_different_checks_are_asked_once(place):
     assert work.requests_run * 2 == work.requests_asked_for
 
 
-def test_measured_afresh_the_results_are_the_same_but_for_the_run_block(place):
+def test_measured_afresh_the_results_are_the_same_but_for_the_run_block(place, tmp_path, monkeypatch):
     found = []
-    for _ in range(2):
-        shutil.rmtree(cache_folder() / "measurements")
+    for cache in ("first", "second"):
+        monkeypatch.setenv("AUDITKIT_CACHE", str(tmp_path / cache))
         found.append(json.loads(audit(builder.spec(place)).results.model_dump_json()))
         assert found[-1].pop("run")["cached_requests"] == 0
     assert found[0] == found[1]
