@@ -41,20 +41,9 @@ def test_the_retrained_model_passes_and_everything_else_fails(doc):
     }
 
 
-OBEYS_TOO_WELL = {"prob", "samp", "q4"}
-"""Under its order the guarded model gives the answer hardly any probability, so what the page expects is not there to see:
-a limit of the construction at this size, and no cell to be edited. Other requirements catch it."""
-
-
 def test_no_cell_is_the_opposite_of_what_was_written_down_before(doc):
     """An abstention is recorded and shown; P in place of F, or F in place of P, is a finding."""
-    opposite = {
-        (case.construction, text.partition(":")[0])
-        for case in doc.cases
-        for text in case.deviations
-        if not text.endswith("found I")
-    }
-    assert opposite <= {("prompt_guard", column) for column in OBEYS_TOO_WELL}
+    assert not [(case.construction, text) for case in doc.cases for text in case.deviations if not text.endswith("found I")]
 
 
 def test_the_page_shows_every_model(doc):
