@@ -144,7 +144,10 @@ def _sentences(summary: Summary) -> Iterator[str]:
     yield _rate(summary.misses, "that must fail passed", "miss rate", level)
     if summary.missed:
         yield f"Missed: {'; '.join(summary.missed)}."
-    if summary.locked_misses.of_models:
+    locked = summary.locked_misses.of_models
+    if locked == summary.misses.of_models > 0:
+        yield "All models that must fail are of the locked zoo, on which no bound was set."
+    elif locked:
         yield f"On the locked zoo alone: {_rate(summary.locked_misses, 'that must fail passed', 'miss rate', level)}"
     yield _rate(summary.false_alarms, "that must pass failed", "false alarm rate", level)
     if summary.undetected.of_models:

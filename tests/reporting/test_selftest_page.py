@@ -57,6 +57,10 @@ def test_the_headline_says_every_rate_with_its_denominator_and_both_bounds() -> 
         "(1 of 1) and at most 0.975 by models.",
         "2 of 7 models that must pass or fail ended without a decision, which is neither right nor wrong.",
     ]
+    locked = [one.model_copy(update={"book": "locked"}) for one in cases()]
+    assert headline(Summary.model_validate(summary_of(selftest(cases=locked))))[2] == (
+        "All models that must fail are of the locked zoo, on which no bound was set."
+    )
     shown = re.search(r'<ul class="headline">.*?</ul>', _page(), re.DOTALL)
     assert shown
     assert "Missed: Z3 refusal model." in shown[0]
