@@ -11,6 +11,7 @@ from scipy.stats import binom
 
 from auditkit.checks._base import Values
 from auditkit.evidence.values import ModelValues
+from auditkit.spec.bounds import parse_bound
 from auditkit.zoo import boundary as zoo
 from auditkit.zoo.boundary import (
     Requirement,
@@ -41,6 +42,17 @@ def test_a_candidate_exactly_on_the_bound_neither_passes_nor_fails_too_often(nam
     assert found.audits == 500 and row.alpha == pytest.approx(0.05)
     assert not too_often(found.passed.count, 500, row.alpha)
     assert not too_often(found.failed.count, 500, row.alpha)
+
+
+@pytest.mark.parametrize("subjects", [40, 160])
+def test_a_bound_that_leaves_room_for_three_lost_subjects_in_a_hundred_is_not_passed_by_luck(subjects: int) -> None:
+    """t alone passed 106 of 500 such candidates with 40 subjects: a third of the samples meet no lost one."""
+    one = replace(BY_NAME["mean to keep, rarely lost, 40"], bounds=(parse_bound("0.97 * original"), None), subjects=subjects)
+    found = boundary(SCORES, one, audits=500, seed=SEED).outcomes
+    assert not too_often(found.passed.count, 500, 0.05)
+    assert not too_often(found.failed.count, 500, 0.05)
+    if subjects == 40:
+        assert found.passed.count == 0, "and plan says that 40 subjects cannot pass it"
 
 
 @pytest.mark.parametrize("name", BY_NAME)
