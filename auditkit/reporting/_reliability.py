@@ -146,7 +146,7 @@ def _sentences(summary: Summary) -> Iterator[str]:
         yield f"Missed: {'; '.join(summary.missed)}."
     locked = summary.locked_misses.of_models
     if locked == summary.misses.of_models > 0:
-        yield "All models that must fail are of the locked zoo, which was not used to set any bound."
+        yield "All models that must fail come from worlds that were not used to set any bound."
     elif locked:
         yield f"On the locked zoo alone: {_rate(summary.locked_misses, 'that must fail passed', 'miss rate', level)}"
     yield _rate(summary.false_alarms, "that must pass failed", "false alarm rate", level)

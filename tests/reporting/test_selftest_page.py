@@ -59,7 +59,7 @@ def test_the_headline_says_every_rate_with_its_denominator_and_both_bounds() -> 
     ]
     locked = [one.model_copy(update={"book": "locked"}) for one in cases()]
     assert headline(Summary.model_validate(summary_of(selftest(cases=locked))))[2] == (
-        "All models that must fail are of the locked zoo, which was not used to set any bound."
+        "All models that must fail come from worlds that were not used to set any bound."
     )
     shown = re.search(r'<ul class="headline">.*?</ul>', _page(), re.DOTALL)
     assert shown
